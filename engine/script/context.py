@@ -59,11 +59,12 @@ class Context:
     __slots__ = (
         "server", "script", "kind", "msg",
         "socket", "proto", "src_ip", "src_port", "connection",
-        "rc", "params", "returned", "route_stack", "line",
+        "rc", "dropped", "params", "returned", "route_stack", "line",
         "ruri", "dst_uri", "q", "path", "send_socket", "branch_flags", "branch_attrs", "branches",
         "flags", "avps", "edits", "reply_headers", "force_rport", "via_handling",
         "advertised_address", "advertised_port",
-        "transaction", "branch", "reply", "error", "record_route", "slots",
+        "transaction", "branch", "reply", "on_branch", "on_reply", "on_failure", "tm",
+        "error", "record_route", "slots",
     )
 
     server: Any
@@ -91,6 +92,8 @@ class Context:
         # ---- state of the script ----
         self.rc = 1
         """$rc: code of the last statement."""
+        self.dropped = False
+        """The route ended by `drop`: a branch is not sent, a provisional reply is discarded."""
         self.params: Any = None
         """What $param() reads: a tuple of values of this route() call, or EventParams; None without any."""
         self.returned: tuple[Value, ...] = ()
@@ -132,6 +135,12 @@ class Context:
         """tm's client branch: of the reply in onreply and failure routes, the one being built in branch routes."""
         self.reply: Any = None
         """In failure routes the winning Response (None when it was made here); elsewhere None."""
+        self.on_branch = ""
+        """Names armed by t_on_branch(), t_on_reply(), t_on_failure() before the transaction is made; "" none."""
+        self.on_reply = ""
+        self.on_failure = ""
+        self.tm: Any = None
+        """tm's own settings of this message ($T_fr_timeout ...), None until one is made."""
         self.error: Any = None
         """ScriptFault for $(err.*) while an error is pending, else None."""
         self.record_route: Any = None

@@ -1,0 +1,120 @@
+"""What other modules may use of usrloc: domains, records, contacts, and the news of their changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+# Flags of a contact (column `flags`).
+FL_MEM = 1
+"""Memory only: never written to the database."""
+FL_PN_ON = 4
+"""Push notification is on: matched by pn- parameters, woken before it is called."""
+
+# State of a contact against the database.
+CS_NEW, CS_SYNC, CS_DIRTY = "CS_NEW", "CS_SYNC", "CS_DIRTY"
+
+ALL_METHODS = 4294967295
+
+# Kinds of news, for Usrloc.register().
+INSERT, UPDATE, DELETE, EXPIRE, AOR_INSERT, AOR_DELETE = "insert", "update", "delete", "expire", "aor_insert", "aor_delete"
+
+
+class Ucontact(Protocol):
+    """One binding. Times are seconds since 1970 (float wall clock, printed as integers)."""
+
+    contact_id: int
+    aor: str
+    contact: str
+    """URI as registered."""
+    received: str
+    path: str
+    expires: int
+    """0: permanent."""
+    q: int
+    """Thousandths, -1 unset."""
+    callid: str
+    cseq: int
+    last_modified: float
+    flags: int
+    cflags: int
+    """Branch flags as a mask."""
+    user_agent: str
+    socket: Any
+    """ListenSocket or None."""
+    methods: int
+    instance: str
+    """+sip.instance with its angle brackets, or ""."""
+    attr: str
+    state: str
+    latency: int
+    """Microseconds of the last ping, 0 unknown."""
+    kv: dict[str, Any]
+
+
+class Urecord(Protocol):
+    """One AoR with its contacts, in the order lookup() uses."""
+
+    aor: str
+    contacts: list[Any]
+    kv: dict[str, Any]
+    aor_hash: int
+
+
+class Udomain(Protocol):
+    """One table ("location")."""
+
+    name: str
+
+    def get(self, aor: str) -> Any | None:
+        """The Urecord of an AoR, or None. In sql-only mode read from the database."""
+
+    def records(self) -> Iterable[Any]:
+        """All records."""
+
+    def insert(self, aor: str, contact: dict[str, Any]) -> Any:
+        """Store a new contact (fields of Ucontact by name; what is missing gets its default); makes the record. The
+        Ucontact. Raises events AOR_INSERT, CONTACT_INSERT."""
+
+    def update(self, record: Any, contact: Any, fields: dict[str, Any]) -> None:
+        """Change a stored contact, keep the order by q, raise CONTACT_UPDATE."""
+
+    def delete(self, record: Any, contact: Any) -> None:
+        """Remove a contact; the last one takes the record along. Raises CONTACT_DELETE, AOR_DELETE."""
+
+    def delete_aor(self, aor: str) -> bool:
+        """Remove all contacts of an AoR."""
+
+    def match(self, record: Any, contact_uri: str, callid: str, mode: Any) -> Any | None:
+        """The stored contact a REGISTER means. mode: 0 contact, 1 contact and Call-ID, a str: that URI parameter, a tuple
+        of names: push matching, all those parameters equal (registrar-usrloc section 5)."""
+
+
+class Usrloc(Protocol):
+    """The usrloc module."""
+
+    use_domain: int
+    matching_mode: int
+    cseq_delay: int
+
+    def domain(self, name: str) -> Udomain:
+        """The table of that name; made when it does not exist. Called at fixup time by functions that name a table."""
+
+    def find_domain(self, name: str) -> Udomain | None:
+        """The table, or None (MI)."""
+
+    def by_contact_id(self, domain: Udomain, contact_id: int) -> tuple[Any, Any] | None:
+        """(record, contact) of a contact id (PURR, mid_registrar's ctid)."""
+
+    def register(self, kind: str, call: Callable[[Any, Any], None]) -> None:
+        """call(record, contact | None) for every change of that kind, before the event is published."""
+
+    def now(self) -> float:
+        """Wall clock in seconds since 1970."""
+
+    def raise_refresh(self, domain: Udomain, contact: Any, reason: str, req_callid: str) -> None:
+        """Raise E_UL_CONTACT_REFRESH for a contact."""
+
+    def set_refresh_lead(self, seconds: int) -> None:
+        """pn_trigger_interval: contacts with FL_PN_ON get their reg-refresh event that long before they expire, when
+        contact_refresh_timer is on."""
