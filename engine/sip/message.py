@@ -1,0 +1,453 @@
+"""Received messages: the start line and a table of header lines are made at once, every value when it is asked for.
+
+parse_message() makes one pass: the head is cut at line ends, each line at its first colon, names become canonical. That is all
+most messages need before a script decides. check() is the second step that the server runs on everything it receives; it reads
+the headers OpenSIPS parses deeply (Via, CSeq, To, Content-Length). A message never changes; edits are recorded elsewhere
+(edits.py) and applied when a copy leaves (builder.py).
+
+The head has a fast and a thorough reading. The fast one is right when every line ends in CRLF, holds a colon and continues no
+other line; whatever else comes from the network (folds, bare line feeds, lines without colon) goes to the thorough one, which
+follows OpenSIPS: a line without colon swallows the next one and becomes one unknown header with it.
+"""
+
+import re
+from typing import Final
+
+from engine.errors import SipParseError
+from engine.sip.grammar import BLANKS
+from engine.sip.headers import (
+    STAR, ContactValue, NameAddr, Via, parse_contacts, parse_nameaddr, parse_nameaddr_list, parse_vias,
+)
+from engine.sip.names import KNOWN, SPELLINGS, canonical
+
+_CSEQ: Final = re.compile(r"([^\s]++)[ \t]++([^\s]++)\Z")
+_STATUS_LINE: Final = re.compile(r"([Ss][Ii][Pp]/2\.0) ([1-9][0-9]{2})(?: (.*))?\Z", re.DOTALL)
+_LINE_END: Final = re.compile(r"\r?\n")
+
+__all__ = ["STAR", "Message", "Request", "Response", "parse_message"]
+
+
+class Message:
+    """What requests and replies have in common. Indexes (i) count header lines from 0."""
+
+    __slots__ = (
+        "text", "names", "is_request", "version", "first_line_end", "headers_end", "body_start", "damage",
+        "_raws", "_values", "_starts", "_vias", "_from", "_to", "_cseq_number", "_cseq_method", "_contacts", "_routes",
+        "_length",
+    )
+
+    def __init__(self, text: str, version: str, first_line_end: int) -> None:
+        self.text = text
+        """The whole message; one character is one byte (latin-1)."""
+        self.version = version
+        self.first_line_end = first_line_end
+        """Offset of the first header line."""
+        self._vias: list[Via] | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+        self._cseq_number: str | None = None
+        self._cseq_method: str | None = None
+        self._contacts: list[ContactValue] | None = None
+        self._routes: list[NameAddr] | None = None
+        self._length = -1
+        self._read_head()
+
+    # --- the table of header lines
+
+    def _read_head(self) -> None:
+        text = self.text
+        first = self.first_line_end
+        end = text.find("\r\n\r\n", first - 2)
+        self.damage = ""
+        """Why the head cannot be read to its end, "" when it can; check() raises it."""
+        if end >= first:
+            parts = [line.partition(":") for line in text[first:end].split("\r\n")]
+            raws, colons, values = zip(*parts)
+            if "" not in colons and text.count("\n", first, end) == len(parts) - 1:
+                get = SPELLINGS.get
+                names: list[str] = [get(raw, "") for raw in raws]
+                simple = True
+                if "" in names:
+                    for i, name in enumerate(names):
+                        if not name:
+                            raw = raws[i]
+                            if not raw or raw[0] in " \t":
+                                simple = False
+                                break
+                            names[i] = canonical(raw)
+                if simple:
+                    self.names = names
+                    """Canonical name of each header line, in order."""
+                    self._raws: tuple[str, ...] = raws
+                    self._values: tuple[str, ...] = values
+                    self._starts: list[int] | None = None
+                    self.headers_end = end + 2
+                    """Offset of the empty line behind the headers, where appended headers go."""
+                    self.body_start = end + 4
+                    return
+        self._read_head_thoroughly()
+
+    def _read_head_thoroughly(self) -> None:
+        text = self.text
+        size = len(text)
+        names: list[str] = []
+        raws: list[str] = []
+        values: list[str] = []
+        starts: list[int] = []
+        at = self.first_line_end
+        while True:
+            if text.startswith("\r\n", at):
+                self.headers_end, self.body_start = at, at + 2
+                break
+            if at >= size or text[at] == "\n":
+                self.headers_end, self.body_start = at, min(at + 1, size)
+                break
+            colon = text.find(":", at)
+            value_end, following = _header_end(text, colon if colon >= 0 else at)
+            if colon < 0 or following < 0 or _has_empty_line(text, at, colon):
+                self.damage = "bad header"
+                self.headers_end = self.body_start = at
+                break
+            raw = text[at:colon]
+            names.append(canonical(raw))
+            raws.append(raw)
+            values.append(text[colon + 1:value_end])
+            starts.append(at)
+            at = following
+        starts.append(self.headers_end)
+        self.names = names
+        self._raws = tuple(raws)
+        self._values = tuple(values)
+        self._starts = starts
+
+    def span(self, i: int) -> tuple[int, int]:
+        """Offsets in text of the whole header line i, its line end included."""
+        starts = self._starts
+        if starts is not None:
+            return starts[i], starts[i + 1]
+        raws, values = self._raws, self._values
+        start = self.first_line_end
+        if i < 4:
+            for k in range(i):
+                start += len(raws[k]) + len(values[k]) + 3
+            return start, start + len(raws[i]) + len(values[i]) + 3
+        starts = [start]
+        for k, raw in enumerate(raws):
+            start += len(raw) + len(values[k]) + 3
+            starts.append(start)
+        self._starts = starts
+        return starts[i], starts[i + 1]
+
+    def value_start(self, i: int) -> int:
+        """Offset in text right behind the colon of header i."""
+        return self.span(i)[0] + len(self._raws[i]) + 1
+
+    def raw_value(self, i: int) -> str:
+        """Everything behind the colon of header i up to its line end, blanks included."""
+        return self._values[i]
+
+    def name_as_written(self, i: int) -> str:
+        """Name of header i as received, without blanks before the colon."""
+        return self._raws[i].rstrip(" \t")
+
+    def line(self, i: int) -> str:
+        """Header line i as received, ended by CRLF."""
+        return f"{self._raws[i]}:{self._values[i]}\r\n"
+
+    def value(self, i: int) -> str:
+        """Value of header i: blanks around it removed (unknown headers keep trailing ones), folds as received."""
+        text = self._values[i]
+        return text.strip(BLANKS) if self.names[i] in KNOWN else text.lstrip(BLANKS)
+
+    def has(self, name: str) -> bool:
+        """Whether a header of that canonical name is there."""
+        return name in self.names
+
+    def header(self, name: str) -> str | None:
+        """Value of the first header of that canonical name (names.canonical), None when absent."""
+        names = self.names
+        return self.value(names.index(name)) if name in names else None
+
+    def header_values(self, name: str) -> list[str]:
+        """Values of all headers of that canonical name, in order, not split at commas."""
+        return [self.value(i) for i, found in enumerate(self.names) if found == name]
+
+    def positions(self, name: str) -> list[int]:
+        """Indexes of the headers of that canonical name, in order."""
+        return [i for i, found in enumerate(self.names) if found == name]
+
+    # --- structured headers
+
+    @property
+    def vias(self) -> list[Via]:
+        """All Via values, top one first; empty without Via. Raises SipParseError("bad Via header")."""
+        found = self._vias
+        if found is None:
+            found = []
+            for i, name in enumerate(self.names):
+                if name == "via":
+                    found.extend(parse_vias(self._values[i], self.value_start(i), i))
+            self._vias = found
+        return found
+
+    @property
+    def via(self) -> Via:
+        """The top Via. Raises SipParseError when there is none or a Via is broken."""
+        vias = self._vias
+        if vias is None:
+            vias = self.vias
+        if not vias:
+            raise SipParseError("no Via header", part="Via")
+        return vias[0]
+
+    @property
+    def from_(self) -> NameAddr | None:
+        """The From address, None when absent. Raises SipParseError("bad header")."""
+        found = self._from
+        if found is None and "from" in self.names:
+            found = self._from = self._address("from")
+        return found
+
+    @property
+    def to(self) -> NameAddr | None:
+        """The To address, None when absent. Raises SipParseError("bad header")."""
+        found = self._to
+        if found is None and "to" in self.names:
+            found = self._to = self._address("to")
+        return found
+
+    def _address(self, name: str) -> NameAddr:
+        i = self.names.index(name)
+        return parse_nameaddr(self._values[i], self.value_start(i), i)
+
+    @property
+    def from_tag(self) -> str | None:
+        """Tag of From, None without From or tag. Raises SipParseError."""
+        address = self.from_
+        return None if address is None else address.tag
+
+    @property
+    def to_tag(self) -> str | None:
+        """Tag of To, None without To or tag. Raises SipParseError."""
+        address = self.to
+        return None if address is None else address.tag
+
+    @property
+    def call_id(self) -> str | None:
+        """The Call-ID, None when absent."""
+        names = self.names
+        return self._values[names.index("call-id")].strip(BLANKS) if "call-id" in names else None
+
+    @property
+    def cseq_number(self) -> str | None:
+        """The CSeq number as text, leading zeros kept; None when the header is absent. Raises SipParseError."""
+        found = self._cseq_number
+        if found is None and "cseq" in self.names:
+            self._read_cseq()
+            found = self._cseq_number
+        return found
+
+    @property
+    def cseq_method(self) -> str | None:
+        """The method in CSeq; None when the header is absent. Raises SipParseError."""
+        found = self._cseq_method
+        if found is None and "cseq" in self.names:
+            self._read_cseq()
+            found = self._cseq_method
+        return found
+
+    def _read_cseq(self) -> None:
+        value = self._values[self.names.index("cseq")].strip(BLANKS)
+        number, _, method = value.partition(" ")
+        if not method or not method.isalpha() or not number.isalnum():
+            match = _CSEQ.match(value)
+            if match is None:
+                raise SipParseError("bad CSeq header", part="CSeq")
+            number, method = match[1], match[2]
+        self._cseq_number = number
+        self._cseq_method = method
+
+    @property
+    def contacts(self) -> list[ContactValue]:
+        """All Contact values over all Contact headers; STAR stands for "*". Raises SipParseError("bad header")."""
+        found = self._contacts
+        if found is None:
+            found = []
+            for i in self.positions("contact"):
+                found.extend(parse_contacts(self._values[i], self.value_start(i), i))
+            self._contacts = found
+        return found
+
+    @property
+    def routes(self) -> list[NameAddr]:
+        """All Route values, in order. Raises SipParseError("bad header")."""
+        found = self._routes
+        if found is None:
+            found = self._routes = self.addresses("route")
+        return found
+
+    @property
+    def record_routes(self) -> list[NameAddr]:
+        """All Record-Route values, in order. Raises SipParseError("bad header")."""
+        return self.addresses("record-route")
+
+    def addresses(self, name: str) -> list[NameAddr]:
+        """All addresses of the comma lists in headers of that canonical name (path, refer-to, diversion ...)."""
+        found: list[NameAddr] = []
+        for i, header_name in enumerate(self.names):
+            if header_name == name:
+                found.extend(parse_nameaddr_list(self._values[i], self.value_start(i), i))
+        return found
+
+    # --- body
+
+    @property
+    def content_length(self) -> int | None:
+        """Number in Content-Length, None when absent. Raises SipParseError("bad Content-Length header")."""
+        found = self._length
+        if found < 0:
+            if "content-length" not in self.names:
+                return None
+            text = self._values[self.names.index("content-length")].strip(BLANKS)
+            if len(text) > 10 or not (text.isascii() and text.isdigit()):
+                raise SipParseError("bad Content-Length header", part="Content-Length")
+            found = self._length = int(text)
+        return found
+
+    @property
+    def body(self) -> str:
+        """The body, cut to Content-Length when that is smaller; "" without one."""
+        length = self.content_length
+        text = self.text
+        start = self.body_start
+        return text[start:] if length is None or start + length >= len(text) else text[start:start + length]
+
+    @property
+    def relay_end(self) -> int:
+        """Offset where the part of text ends that is relayed: bytes beyond a Content-Length above 0 stay behind.
+
+        A Content-Length of 0 cuts nothing, as in OpenSIPS.
+        """
+        text = self.text
+        length = self.content_length
+        if not length or self.body_start + length >= len(text):
+            return len(text)
+        return self.body_start + length
+
+    # --- checks at receive
+
+    def check(self) -> None:
+        """The deep checks of every received message: Via, CSeq, To and Content-Length must be readable.
+
+        Raises SipParseError with OpenSIPS' reasons: "bad Via header", "bad CSeq header", "bad Content-Length header", "bad
+        header"; part names the header. Absent headers are not an error here.
+        """
+        names = self.names
+        if self.damage:
+            self._check_lines()
+            raise SipParseError(self.damage, part="header")
+        if self._vias is None:
+            self.vias
+        if self._cseq_method is None and "cseq" in names:
+            self._read_cseq()
+        if self._to is None and "to" in names:
+            self._to = self._address("to")
+            if names.count("to") > 1:
+                for i in self.positions("to"):
+                    parse_nameaddr(self._values[i])
+        if self._length < 0:
+            self.content_length
+
+    def _check_lines(self) -> None:
+        """The same checks in the order of the headers, for a message whose head breaks off: the first error is reported."""
+        for i, name in enumerate(self.names):
+            if name == "via":
+                parse_vias(self._values[i])
+            elif name == "cseq":
+                self._read_cseq()
+            elif name == "to":
+                parse_nameaddr(self._values[i])
+            elif name == "content-length":
+                self.content_length
+
+
+class Request(Message):
+    """A received request."""
+
+    __slots__ = ("method", "request_uri")
+
+    def __init__(self, text: str, version: str, first_line_end: int, method: str, request_uri: str) -> None:
+        self.method = method
+        """As received; methods are case-sensitive."""
+        self.request_uri = request_uri
+        """As received, not parsed: it may be no URI at all."""
+        self.is_request = True
+        Message.__init__(self, text, version, first_line_end)
+
+
+class Response(Message):
+    """A received reply."""
+
+    __slots__ = ("status_code", "reason_phrase")
+
+    def __init__(self, text: str, version: str, first_line_end: int, status_code: int, reason_phrase: str) -> None:
+        self.status_code = status_code
+        self.reason_phrase = reason_phrase
+        self.is_request = False
+        Message.__init__(self, text, version, first_line_end)
+
+    @property
+    def method(self) -> str | None:
+        """The method in CSeq: that of the request. None without CSeq."""
+        return self.cseq_method
+
+
+def _header_end(text: str, start: int) -> tuple[int, int]:
+    """End of the value that begins before start, and offset of the next header line; -1 when the line never ends."""
+    at = start
+    while True:
+        feed = text.find("\n", at)
+        if feed < 0:
+            return len(text), -1
+        following = feed + 1
+        if following < len(text) and text[following] in " \t":
+            at = following
+            continue
+        return (feed - 1 if feed > start and text[feed - 1] == "\r" else feed), following
+
+
+def _has_empty_line(text: str, start: int, end: int) -> bool:
+    """Whether the head ends between the two offsets."""
+    feed = text.find("\n", start, end)
+    while 0 <= feed < end:
+        if text.startswith("\n", feed + 1) or text.startswith("\r\n", feed + 1):
+            return True
+        feed = text.find("\n", feed + 1, end)
+    return False
+
+
+def parse_message(data: bytes | str) -> Request | Response:
+    """A message from the bytes of one datagram or one framed stream message; CR and LF in front of it are skipped.
+
+    Raises SipParseError only, and only for the start line: two blanks in a row, tabs, a missing or a fourth word, a status
+    code that is not 100 ... 999. The version of a request is not looked at (OpenSIPS accepts any). Header mistakes are found by
+    check() or when a value is read.
+    """
+    text = data.decode("latin-1") if isinstance(data, bytes) else data
+    if text[:1] in ("\r", "\n"):
+        text = text.lstrip("\r\n")
+    feed = text.find("\n")
+    if feed < 0:
+        raise SipParseError("no line end", part="first line")
+    line = text[:feed - 1] if text[feed - 1] == "\r" else text[:feed]
+    if line[:8] == "SIP/2.0 " or line[:8].upper() == "SIP/2.0 ":
+        match = _STATUS_LINE.match(line)
+        if match is None:
+            raise SipParseError("bad status line", part="first line")
+        return Response(text, match[1], feed + 1, int(match[2]), match[3] or "")
+    words = line.split(" ")
+    if len(words) != 3:
+        words = line.rstrip(" ").split(" ")
+    if len(words) != 3 or not words[0] or not words[1] or not words[2] or "\t" in line:
+        raise SipParseError("bad request line", part="first line")
+    return Request(text, words[2], feed + 1, words[0], words[1])
