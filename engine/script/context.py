@@ -61,7 +61,7 @@ class Context:
         "socket", "proto", "src_ip", "src_port", "connection",
         "rc", "dropped", "params", "returned", "route_stack", "line",
         "ruri", "dst_uri", "q", "path", "send_socket", "branch_flags", "branch_attrs", "branches",
-        "flags", "avps", "edits", "reply_headers", "force_rport", "via_handling",
+        "flags", "avps", "edits", "reply_headers", "reply_body", "force_rport", "via_handling",
         "advertised_address", "advertised_port",
         "transaction", "branch", "reply", "on_branch", "on_reply", "on_failure", "tm",
         "error", "record_route", "slots",
@@ -123,6 +123,8 @@ class Context:
         """Header and body edits recorded against the received text."""
         self.reply_headers: list[str] | None = None
         """append_to_reply() texts, each ending in CRLF."""
+        self.reply_body: str | None = None
+        """append_body_to_reply() text."""
         self.force_rport = False
         self.via_handling = 0
         """Bits of set_via_handling(): 1 add-local-rport, 2 reply-to-via, 4 force-tcp-alias."""
