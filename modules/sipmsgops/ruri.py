@@ -6,7 +6,7 @@ import re
 
 from engine.errors import SipParseError
 from engine.module import BRANCH, FAILURE, LOCAL, REQUEST, Context, function
-from engine.sip.headers import parse_params
+from engine.sip.grammar import parse_params
 from engine.sip.uri import parse_uri
 
 E164 = re.compile(r"\+[0-9]{2,15}\Z")
