@@ -14,17 +14,23 @@ from engine.sip.uri import SipUri, parse_uri
 # RFC 3261 25.1 via-parm. The transport is any token; a host is anything without separators, or an IPv6 reference. Parameter
 # values are looser than the RFC's (phones put "=" and "/" into branches), but never empty: OpenSIPS refuses that.
 _VIA: Final = re.compile(
-    r'[ \t\r\n]*+([Ss][Ii][Pp])[ \t\r\n]*+/[ \t\r\n]*+(2\.0)[ \t\r\n]*+/[ \t\r\n]*+([^\s/;,:()<>"]++)[ \t\r\n]++'
+    r'[ \t\r\n]*+[Ss][Ii][Pp][ \t\r\n]*+/[ \t\r\n]*+2\.0[ \t\r\n]*+/[ \t\r\n]*+([^\s/;,:()<>"]++)[ \t\r\n]++'
     r'(\[[0-9A-Fa-f:.]++\]|[^\s;,:()<>"\[\]/]++)'
     r'(?:[ \t\r\n]*+:[ \t\r\n]*+([0-9]{1,5}))?+'
     r'((?:[ \t\r\n]*+;[ \t\r\n]*+[^\s;,=()<>":]++(?:[ \t\r\n]*+=[ \t\r\n]*+(?:"(?:[^"\\]|\\.)*+"|[^\s;,"()<>]++))?+)*+)'
     r'(?:[ \t\r\n]*+(\([^()]*+\)))?+[ \t\r\n]*+(?:,|\Z)'
 )
 
+# The same for a line with one Via, no quotes and no unusual blanks: what nearly every message carries.
+_USUAL_VIA: Final = re.compile(
+    r' SIP/2\.0/([A-Z]++) ([^\s;,:()<>"\[\]/]++)(?::([0-9]{1,5}))?+(?:;([^\s,"()<>]++))?+\Z'
+)
+
 # name-addr and addr-spec of RFC 3261 25.1. Without brackets everything behind the first semicolon belongs to the header.
 _NAME_ADDR: Final = re.compile(
     r'[ \t\r\n]*+("(?:[^"\\]|\\.)*+"|[^<"]*+)[ \t\r\n]*+<([^<>]*+)>[ \t\r\n]*+(?:;(.*))?\Z', re.DOTALL
 )
+_USUAL_ADDR: Final = re.compile(r' ?("[^"\\]*+" |)<([^<>\s]++)>(?:;([^"\s]++))?\Z')
 _ADDR_SPEC: Final = re.compile(r'[ \t\r\n]*+([^\s;<>"]++)[ \t\r\n]*+(?:;(.*))?\Z', re.DOTALL)
 _Q: Final = re.compile(r"0?\.([0-9]{1,3})[0-9]*\Z|([01])(?:\.(0*))?\Z")
 
@@ -33,16 +39,13 @@ class Via:
     """One Via value (RFC 3261 20.42)."""
 
     __slots__ = (
-        "protocol", "version", "transport", "host", "port", "params", "comment", "start", "end", "host_end", "params_start",
-        "header",
+        "transport", "host", "port", "params", "comment", "start", "end", "host_end", "params_start", "header",
     )
 
     def __init__(
-        self, protocol: str, version: str, transport: str, host: str, port: int | None, params: str, comment: str, start: int,
-        end: int, host_end: int, params_start: int, header: int,
+        self, transport: str, host: str, port: int | None, params: str, comment: str, start: int, end: int, host_end: int,
+        params_start: int, header: int,
     ) -> None:
-        self.protocol = protocol
-        self.version = version
         self.transport = transport
         """As written: UDP, TCP ..."""
         self.host = host
@@ -107,11 +110,28 @@ class Via:
     def __str__(self) -> str:
         params = f";{self.params}" if self.params else ""
         comment = f" {self.comment}" if self.comment else ""
-        return f"{self.protocol}/{self.version}/{self.transport} {self.sent_by}{params}{comment}"
+        return f"SIP/2.0/{self.transport} {self.sent_by}{params}{comment}"
 
 
 def parse_vias(text: str, base: int = 0, header: int = -1) -> list[Via]:
     """The Via values of one header line. Raises SipParseError("bad Via header")."""
+    match = _USUAL_VIA.match(text)
+    if match is not None:
+        transport, host, port_text, params = match.groups()
+        port = None if port_text is None else int(port_text)
+        if port is None or port < 65536:
+            end = base + len(text)
+            if params is None:
+                return [Via(transport, host, port, "", "", base + 1, end, end, end, header)]
+            if params[-1] not in ";=" and params[0] not in ";=" and ";;" not in params and ";=" not in params \
+                    and "=;" not in params:
+                at = end - len(params)
+                return [Via(transport, host, port, params, "", base + 1, end, at - 1, at, header)]
+    return _parse_any_vias(text, base, header)
+
+
+def _parse_any_vias(text: str, base: int, header: int) -> list[Via]:
+    """parse_vias() for every legal spelling."""
     found: list[Via] = []
     at = 0
     size = len(text)
@@ -119,27 +139,28 @@ def parse_vias(text: str, base: int = 0, header: int = -1) -> list[Via]:
         match = _VIA.match(text, at)
         if match is None:
             raise SipParseError("bad Via header", part="Via")
-        protocol, version, transport, host, port_text, params, comment = match.groups()
+        transport, host, port_text, params, comment = match.groups()
         port = None
         if port_text is None:
-            host_end = match.end(4)
+            host_end = match.end(2)
         else:
             port = int(port_text)
             if port > 65535:
                 raise SipParseError("bad Via header", part="Via")
-            host_end = match.end(5)
+            host_end = match.end(3)
         end = host_end
         params_start = host_end
         if params:
-            end = match.end(6)
+            end = match.end(4)
             semicolon = params.index(";") + 1
-            params_start = match.start(6) + semicolon
+            params_start = match.start(4) + semicolon
             params = params[semicolon:]
         if comment:
-            end = match.end(7)
+            end = match.end(5)
+        start = at + len(text[at:end]) - len(text[at:end].lstrip(BLANKS))
         found.append(Via(
-            protocol, version, transport, host, port, params, comment or "", base + match.start(1), base + end,
-            base + host_end, base + params_start, header,
+            transport, host, port, params, comment or "", base + start, base + end, base + host_end, base + params_start,
+            header,
         ))
         at = match.end()
         if at >= size and text[at - 1] != ",":
@@ -293,6 +314,13 @@ def parse_nameaddr(text: str, base: int = 0, header: int = -1) -> NameAddr:
 
     A display name without quotes may hold commas ("Bell, Alexander <sip:...>"), as OpenSIPS reads From and To.
     """
+    match = _USUAL_ADDR.match(text)
+    if match is not None:
+        display, uri, params = match.groups()
+        left = 1 if text[0] == " " else 0
+        return NameAddr(
+            display[:-1], uri, params or "", True, base + left, base + len(text), base + left + len(display) + 1, header,
+        )
     display, uri, params, bracketed, uri_start = _parse_item(text)
     left = len(text) - len(text.lstrip(BLANKS))
     return NameAddr(

@@ -10,7 +10,6 @@ other line; whatever else comes from the network (folds, bare line feeds, lines 
 follows OpenSIPS: a line without colon swallows the next one and becomes one unknown header with it.
 """
 
-import re
 from typing import Final
 
 from engine.errors import SipParseError
@@ -20,11 +19,20 @@ from engine.sip.headers import (
 )
 from engine.sip.names import KNOWN, SPELLINGS, canonical
 
-_CSEQ: Final = re.compile(r"([^\s]++)[ \t]++([^\s]++)\Z")
-_STATUS_LINE: Final = re.compile(r"([Ss][Ii][Pp]/2\.0) ([1-9][0-9]{2})(?: (.*))?\Z", re.DOTALL)
-_LINE_END: Final = re.compile(r"\r?\n")
 
 __all__ = ["STAR", "Message", "Request", "Response", "parse_message"]
+
+
+class _CanonicalNames(dict[str, str]):
+    """Header name as written to canonical name; a KeyError stands for a line that is none of its own (a fold)."""
+
+    def __missing__(self, raw: str) -> str:
+        if not raw or raw[0] in " \t":
+            raise KeyError(raw)
+        return canonical(raw)
+
+
+_CANONICAL: Final = _CanonicalNames(SPELLINGS)
 
 
 class Message:
@@ -36,7 +44,7 @@ class Message:
         "_length",
     )
 
-    def __init__(self, text: str, version: str, first_line_end: int) -> None:
+    def __init__(self, text: str, version: str, first_line_end: int, lines: list[str] | None, head_end: int) -> None:
         self.text = text
         """The whole message; one character is one byte (latin-1)."""
         self.version = version
@@ -50,41 +58,23 @@ class Message:
         self._contacts: list[ContactValue] | None = None
         self._routes: list[NameAddr] | None = None
         self._length = -1
-        self._read_head()
-
-    # --- the table of header lines
-
-    def _read_head(self) -> None:
-        text = self.text
-        first = self.first_line_end
-        end = text.find("\r\n\r\n", first - 2)
         self.damage = ""
         """Why the head cannot be read to its end, "" when it can; check() raises it."""
-        if end >= first:
-            parts = [line.partition(":") for line in text[first:end].split("\r\n")]
-            raws, colons, values = zip(*parts)
-            if "" not in colons and text.count("\n", first, end) == len(parts) - 1:
-                get = SPELLINGS.get
-                names: list[str] = [get(raw, "") for raw in raws]
-                simple = True
-                if "" in names:
-                    for i, name in enumerate(names):
-                        if not name:
-                            raw = raws[i]
-                            if not raw or raw[0] in " \t":
-                                simple = False
-                                break
-                            names[i] = canonical(raw)
-                if simple:
-                    self.names = names
+        if lines is not None:
+            raws, colons, values = zip(*[line.partition(":") for line in lines])
+            if colons.count(":") == len(lines):
+                try:
+                    self.names: list[str] = [_CANONICAL[raw] for raw in raws]
                     """Canonical name of each header line, in order."""
                     self._raws: tuple[str, ...] = raws
                     self._values: tuple[str, ...] = values
                     self._starts: list[int] | None = None
-                    self.headers_end = end + 2
+                    self.headers_end = head_end + 2
                     """Offset of the empty line behind the headers, where appended headers go."""
-                    self.body_start = end + 4
+                    self.body_start = head_end + 4
                     return
+                except KeyError:
+                    pass
         self._read_head_thoroughly()
 
     def _read_head_thoroughly(self) -> None:
@@ -182,12 +172,26 @@ class Message:
     def vias(self) -> list[Via]:
         """All Via values, top one first; empty without Via. Raises SipParseError("bad Via header")."""
         found = self._vias
-        if found is None:
-            found = []
+        return self._read_vias() if found is None else found
+
+    def _read_vias(self) -> list[Via]:
+        found: list[Via] = []
+        values = self._values
+        if self._starts is None:
+            start = self.first_line_end
+            left = self.names.count("via")
+            raws = self._raws
             for i, name in enumerate(self.names):
                 if name == "via":
-                    found.extend(parse_vias(self._values[i], self.value_start(i), i))
-            self._vias = found
+                    found += parse_vias(values[i], start + len(raws[i]) + 1, i)
+                    left -= 1
+                if not left:
+                    break
+                start += len(raws[i]) + len(values[i]) + 3
+        else:
+            for i in self.positions("via"):
+                found += parse_vias(values[i], self.value_start(i), i)
+        self._vias = found
         return found
 
     @property
@@ -202,7 +206,7 @@ class Message:
 
     @property
     def from_(self) -> NameAddr | None:
-        """The From address, None when absent. Raises SipParseError("bad header")."""
+        """The From address, None when absent; its offsets count from value_start(). Raises SipParseError("bad header")."""
         found = self._from
         if found is None and "from" in self.names:
             found = self._from = self._address("from")
@@ -210,7 +214,7 @@ class Message:
 
     @property
     def to(self) -> NameAddr | None:
-        """The To address, None when absent. Raises SipParseError("bad header")."""
+        """The To address, None when absent; its offsets count from value_start(). Raises SipParseError("bad header")."""
         found = self._to
         if found is None and "to" in self.names:
             found = self._to = self._address("to")
@@ -218,7 +222,7 @@ class Message:
 
     def _address(self, name: str) -> NameAddr:
         i = self.names.index(name)
-        return parse_nameaddr(self._values[i], self.value_start(i), i)
+        return parse_nameaddr(self._values[i], 0, i)
 
     @property
     def from_tag(self) -> str | None:
@@ -241,11 +245,11 @@ class Message:
     @property
     def cseq_number(self) -> str | None:
         """The CSeq number as text, leading zeros kept; None when the header is absent. Raises SipParseError."""
-        found = self._cseq_number
-        if found is None and "cseq" in self.names:
+        if self._cseq_method is None:
+            if "cseq" not in self.names:
+                return None
             self._read_cseq()
-            found = self._cseq_number
-        return found
+        return self._cseq_number
 
     @property
     def cseq_method(self) -> str | None:
@@ -257,15 +261,11 @@ class Message:
         return found
 
     def _read_cseq(self) -> None:
-        value = self._values[self.names.index("cseq")].strip(BLANKS)
-        number, _, method = value.partition(" ")
-        if not method or not method.isalpha() or not number.isalnum():
-            match = _CSEQ.match(value)
-            if match is None:
-                raise SipParseError("bad CSeq header", part="CSeq")
-            number, method = match[1], match[2]
-        self._cseq_number = number
-        self._cseq_method = method
+        value = self._values[self.names.index("cseq")]
+        words = value.split()
+        if len(words) != 2 or "\n" in value.strip(BLANKS):       # a fold between them is not survived, as in OpenSIPS
+            raise SipParseError("bad CSeq header", part="CSeq")
+        self._cseq_number, self._cseq_method = words
 
     @property
     def contacts(self) -> list[ContactValue]:
@@ -308,11 +308,15 @@ class Message:
         if found < 0:
             if "content-length" not in self.names:
                 return None
-            text = self._values[self.names.index("content-length")].strip(BLANKS)
-            if len(text) > 10 or not (text.isascii() and text.isdigit()):
-                raise SipParseError("bad Content-Length header", part="Content-Length")
-            found = self._length = int(text)
+            self._read_length()
+            found = self._length
         return found
+
+    def _read_length(self) -> None:
+        text = self._values[self.names.index("content-length")].strip(BLANKS)
+        if len(text) > 10 or not text.isdigit() or not text.isascii():
+            raise SipParseError("bad Content-Length header", part="Content-Length")
+        self._length = int(text)
 
     @property
     def body(self) -> str:
@@ -342,21 +346,22 @@ class Message:
         Raises SipParseError with OpenSIPS' reasons: "bad Via header", "bad CSeq header", "bad Content-Length header", "bad
         header"; part names the header. Absent headers are not an error here.
         """
-        names = self.names
         if self.damage:
             self._check_lines()
             raise SipParseError(self.damage, part="header")
+        names = self.names
         if self._vias is None:
-            self.vias
-        if self._cseq_method is None and "cseq" in names:
+            self._read_vias()
+        if "cseq" in names:
             self._read_cseq()
-        if self._to is None and "to" in names:
-            self._to = self._address("to")
-            if names.count("to") > 1:
+        count = names.count("to")
+        if count:
+            self._to = parse_nameaddr(self._values[names.index("to")], 0, names.index("to"))
+            if count > 1:
                 for i in self.positions("to"):
                     parse_nameaddr(self._values[i])
-        if self._length < 0:
-            self.content_length
+        if "content-length" in names:
+            self._read_length()
 
     def _check_lines(self) -> None:
         """The same checks in the order of the headers, for a message whose head breaks off: the first error is reported."""
@@ -376,13 +381,16 @@ class Request(Message):
 
     __slots__ = ("method", "request_uri")
 
-    def __init__(self, text: str, version: str, first_line_end: int, method: str, request_uri: str) -> None:
+    def __init__(
+        self, text: str, version: str, first_line_end: int, lines: list[str] | None, head_end: int, method: str,
+        request_uri: str,
+    ) -> None:
         self.method = method
         """As received; methods are case-sensitive."""
         self.request_uri = request_uri
         """As received, not parsed: it may be no URI at all."""
         self.is_request = True
-        Message.__init__(self, text, version, first_line_end)
+        Message.__init__(self, text, version, first_line_end, lines, head_end)
 
 
 class Response(Message):
@@ -390,11 +398,14 @@ class Response(Message):
 
     __slots__ = ("status_code", "reason_phrase")
 
-    def __init__(self, text: str, version: str, first_line_end: int, status_code: int, reason_phrase: str) -> None:
+    def __init__(
+        self, text: str, version: str, first_line_end: int, lines: list[str] | None, head_end: int, status_code: int,
+        reason_phrase: str,
+    ) -> None:
         self.status_code = status_code
         self.reason_phrase = reason_phrase
         self.is_request = False
-        Message.__init__(self, text, version, first_line_end)
+        Message.__init__(self, text, version, first_line_end, lines, head_end)
 
     @property
     def method(self) -> str | None:
@@ -436,18 +447,29 @@ def parse_message(data: bytes | str) -> Request | Response:
     text = data.decode("latin-1") if isinstance(data, bytes) else data
     if text[:1] in ("\r", "\n"):
         text = text.lstrip("\r\n")
-    feed = text.find("\n")
-    if feed < 0:
-        raise SipParseError("no line end", part="first line")
-    line = text[:feed - 1] if text[feed - 1] == "\r" else text[:feed]
+    head_end = text.find("\r\n\r\n")
+    lines: list[str] | None = None
+    line = ""
+    if head_end > 0:
+        lines = text[:head_end].split("\r\n")
+        line = lines.pop(0)
+        first_line_end = len(line) + 2
+        if not lines or text.count("\n", 0, head_end) != len(lines):
+            lines = None
+    if lines is None:
+        feed = text.find("\n")
+        if feed < 0:
+            raise SipParseError("no line end", part="first line")
+        line = text[:feed - 1] if text[feed - 1] == "\r" else text[:feed]
+        first_line_end = feed + 1
     if line[:8] == "SIP/2.0 " or line[:8].upper() == "SIP/2.0 ":
-        match = _STATUS_LINE.match(line)
-        if match is None:
+        digits = line[8:11]
+        if len(digits) != 3 or not digits.isdigit() or not digits.isascii() or digits[0] == "0" or line[11:12] not in ("", " "):
             raise SipParseError("bad status line", part="first line")
-        return Response(text, match[1], feed + 1, int(match[2]), match[3] or "")
+        return Response(text, line[:7], first_line_end, lines, head_end, int(digits), line[12:])
     words = line.split(" ")
     if len(words) != 3:
         words = line.rstrip(" ").split(" ")
     if len(words) != 3 or not words[0] or not words[1] or not words[2] or "\t" in line:
         raise SipParseError("bad request line", part="first line")
-    return Request(text, words[2], feed + 1, words[0], words[1])
+    return Request(text, words[2], first_line_end, lines, head_end, words[0], words[1])

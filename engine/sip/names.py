@@ -4,6 +4,7 @@ A header is known inside the engine by its canonical name: the long form in lowe
 itself resolves are resolved here, so that "$hdr(Subject)" does not find "s:" but "$hdr(Contact)" does find "m:".
 """
 
+from sys import intern
 from typing import Final
 
 METHODS: Final[frozenset[str]] = frozenset((
@@ -43,7 +44,7 @@ _FREQUENT: Final[tuple[str, ...]] = (
 def _spellings() -> dict[str, str]:
     table: dict[str, str] = {}
     for name in _LONG + _FREQUENT:
-        canonical_name = name.lower()
+        canonical_name = intern(name.lower())        # equal names are one object, so lists of names search quickly
         table[name] = canonical_name
         table[canonical_name] = canonical_name
         table[name.upper()] = canonical_name
