@@ -299,17 +299,28 @@ class pvar:  # noqa: N801
     """Export a getter as pseudo-variable: @pvar("name", ...aliases); `.setter` as with property.
 
     The getter's parameters after (self, ctx) say what it wants: `name` (what stands in parentheses; a variable there is
-    resolved per read), `index` (None, an int, or ALL_INDEXES for [*]). parse_name(text) -> name runs once at load for a
-    constant. Returns a Value. The setter takes (self, ctx, [name,] [index,] value) and raises ScriptError to refuse.
-    name: "required" (default when the getter has one), "optional"; refused otherwise.
+    resolved per read), `index` (None, an int, ALL_INDEXES for [*], or one of index_words). parse_name(text) -> name runs once
+    at load for a constant. Returns a Value. The setter takes (self, ctx, [name,] [index,] value) and raises ScriptError to
+    refuse; an `.assigner` of the same shape is called for `:=` when that differs from `=`.
+    name: "required" (default when the getter has one), "optional"; refused otherwise. text_only: the setter refuses numbers
+    without a text (constants, results of arithmetic). inline(name) -> a Python expression in `ctx` (and `V`, the script
+    variables) equal to the getter, for the hottest ones. deprecated: what to write instead.
     """
 
-    def __init__(self, *names: str, parse_name: Any = None, name: str = "") -> None:
+    def __init__(
+        self, *names: str, parse_name: Any = None, name: str = "", index_words: tuple[str, ...] = (), text_only: bool = False,
+        inline: Any = None, deprecated: str = "",
+    ) -> None:
         self.names = names
         self.parse_name = parse_name
         self.name_rule = name
+        self.index_words = index_words
+        self.text_only = text_only
+        self.inline = inline
+        self.deprecated = deprecated
         self.get: Any = None
         self.set: Any = None
+        self.assign: Any = None
         self.takes_name = False
         self.takes_index = False
         self.attr = ""
@@ -326,6 +337,11 @@ class pvar:  # noqa: N801
     def setter(self, setter: Any) -> pvar:
         """Make the variable writable."""
         self.set = setter
+        return self
+
+    def assigner(self, assigner: Any) -> pvar:
+        """What `:=` does."""
+        self.assign = assigner
         return self
 
     def __set_name__(self, owner: type, attr: str) -> None:

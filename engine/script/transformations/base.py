@@ -1,0 +1,52 @@
+"""What the transformation classes share: the entry of a table, the type of a step, the reading of constant arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from engine.script.values import Value
+
+if TYPE_CHECKING:
+    from engine.script.context import Context
+
+T = TypeVar("T")
+
+Step = Callable[["Context", Value], Value]
+"""step(ctx, value) -> value; value is never None."""
+
+_NUMBER: Final = re.compile(r"[+-]?[ \t]*[0-9]+")
+
+
+class Entry:
+    """One function of a class.
+
+    kinds: "text", "int", "which" (a name or an index), "const text", "const int" (no variables); with "?" behind optional ones.
+    raw: the function gets the value itself, not its text. context: called at load with (binder, args, item) for the step of a
+    function that needs the run.
+    """
+
+    __slots__ = ("call", "kinds", "raw", "context")
+
+    def __init__(self, call: Any, kinds: tuple[str, ...] = (), raw: bool = False, context: Any = None) -> None:
+        self.call = call
+        self.kinds = kinds
+        self.raw = raw
+        self.context = context
+
+
+def argument_number(text: str) -> int | None:
+    """A constant number argument: an optional sign and digits; None for anything else."""
+    match = _NUMBER.match(text)
+    return int(match[0].replace(" ", "").replace("\t", "")) if match is not None else None
+
+
+def argument_text(text: str) -> str:
+    """A constant text argument; the parser has undone escapes and trimmed it already."""
+    return text
+
+
+def at_index(items: list[T], index: int) -> T | None:
+    """The index-th item, negative from the end; None out of range."""
+    return items[index] if -len(items) <= index < len(items) else None
