@@ -18,8 +18,14 @@ class EventRouting(Protocol):
 
     def subscribe(
         self, event: str, filters: list[tuple[str, str]], timeout: float, fired: Callable[[dict[str, Any]], None],
-        expired: Callable[[], None] | None = None, once: bool = False,
+        expired: Callable[[], None] | None = None, once: bool = False, *, exact: tuple[str, str] | None = None,
+        accept: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Subscription:
         """Wait for an event whose parameters match all filters (key case-insensitive, shell pattern; unknown keys do not
         count). fired(parameters) for each one (the first only with once), called after the raising script has finished;
-        expired() when timeout seconds are over. Later subscriptions on one event are served first."""
+        expired() when timeout seconds are over. Later subscriptions on one event are served first.
+
+        exact = (parameter, text) is a filter without pattern, found by hash: an event costs nothing for the thousands that
+        wait for somebody else. accept(parameters) has the last word; it runs while the event is raised and must be cheap.
+        Raises ScriptError when no event has that name.
+        """
