@@ -1,0 +1,161 @@
+"""usrloc: who is registered where.
+
+    modparam("usrloc", "working_mode_preset", "single-instance-sql-write-through")
+    modparam("usrloc", "db_url", "sqlite:///var/lib/opensips/location.sqlite")
+
+Manual: OpenSIPS 3.6, module usrloc. Other modules use it through modules.usrloc.api; scripts through save() and lookup() of
+the registrar, and the ul_*_key() functions here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.module import Module, event, modparam, stat
+from modules.usrloc.api import AOR_DELETE, AOR_INSERT, DELETE, INSERT, UPDATE
+from modules.usrloc.contact import Contact, Record
+from modules.usrloc.domain import Domain
+from modules.usrloc.keys import UsrlocKeys
+from modules.usrloc.mi import UsrlocMi
+from modules.usrloc.modes import Mode, working_mode
+from modules.usrloc.news import AOR_PARAMS, CONTACT_PARAMS, REFRESH_PARAMS, Callback, News
+from modules.usrloc.schedule import Refresh
+
+
+class Usrloc(UsrlocMi, UsrlocKeys, Module):
+    """The module (modules.usrloc.api.Usrloc)."""
+
+    db_url = modparam(str, "", help="database of the registrations, e.g. sqlite:///path")
+    timer_interval = modparam(int, 60, min=1, help="seconds between two removals of what has expired (and writes, in write-back)")
+    working_mode_preset = modparam(str, "", help="how registrations are kept; see the manual")
+    cluster_mode = modparam(str, "", help="part of a working mode")
+    restart_persistency = modparam(str, "", help="part of a working mode")
+    sql_write_mode = modparam(str, "", help="part of a working mode")
+    db_mode = modparam(int, None, help="deprecated: 0 to 3 for no-db, write-through, write-back, sql-only")
+    use_domain = modparam(int, 0, help="AoRs are user@domain instead of user")
+    desc_time_order = modparam(int, 0, help="newest registration first, instead of by q")
+    matching_mode = modparam(int, 0, choices=(0, 1), help="0: contacts are told apart by URI, 1: by URI and Call-ID")
+    cseq_delay = modparam(int, 20, help="seconds in which an equal CSeq is a retransmission")
+    hash_size = modparam(int, 9, max=16, help="exponent of the number of slots ul_dump goes through")
+    nat_bflag = modparam(str, "", help="branch flag of contacts behind NAT")
+    contact_refresh_timer = modparam(int, 0, help="raise E_UL_CONTACT_REFRESH before contacts with push notification expire")
+    mi_dump_kv_store = modparam(int, 0, help="show key-value pairs in MI")
+    latency_event_min_us = modparam(int, 0, help="least latency in microseconds for E_UL_LATENCY_UPDATE")
+    latency_event_min_us_delta = modparam(int, 0, help="least change of the latency for E_UL_LATENCY_UPDATE")
+
+    E_UL_AOR_INSERT = event(*AOR_PARAMS)
+    E_UL_AOR_DELETE = event(*AOR_PARAMS)
+    E_UL_CONTACT_INSERT = event(*CONTACT_PARAMS)
+    E_UL_CONTACT_UPDATE = event(*CONTACT_PARAMS)
+    E_UL_CONTACT_DELETE = event(*CONTACT_PARAMS)
+    E_UL_CONTACT_REFRESH = event(*REFRESH_PARAMS)
+    E_UL_LATENCY_UPDATE = event(*CONTACT_PARAMS)
+
+    registered_users = stat("registered_users", value="_count_users")
+
+    def mod_init(self) -> None:
+        self.mode: Mode = working_mode(
+            self.working_mode_preset, self.db_mode, self.cluster_mode, self.restart_persistency, self.sql_write_mode, 0, self.log,
+        )
+        self.slots = 512 if self.hash_size <= 1 else 1 << self.hash_size
+        self.domains: dict[str, Domain] = {}
+        self._lead = 0
+        self._refresh = Refresh() if self.contact_refresh_timer else None
+        self._news = News({
+            AOR_INSERT: self.E_UL_AOR_INSERT, AOR_DELETE: self.E_UL_AOR_DELETE, INSERT: self.E_UL_CONTACT_INSERT,
+            UPDATE: self.E_UL_CONTACT_UPDATE, DELETE: self.E_UL_CONTACT_DELETE,
+        }, self.E_UL_CONTACT_REFRESH, self.E_UL_LATENCY_UPDATE)
+
+    async def child_init(self) -> None:
+        self.server.timers.every(self.timer_interval, self._tick)
+        if self._refresh is not None:
+            self.server.timers.every(1, self._tick_refresh)
+
+    # ---------------------------------------------------------------- tables
+
+    def domain(self, name: str) -> Domain:
+        """The table of that name; made when a script names it first."""
+        found = self.domains.get(name)
+        if found is None:
+            found = self.domains[name] = Domain(
+                name, self.now, self._news, newest_first=bool(self.desc_time_order), refresh=self._refresh,
+                lead=lambda: self._lead,
+            )
+            self._register_statistics(found)
+        return found
+
+    def find_domain(self, name: str) -> Domain | None:
+        """The table of that name, or None."""
+        return self.domains.get(name)
+
+    def by_contact_id(self, domain: Domain, contact_id: int) -> tuple[Record, Contact] | None:
+        """(record, contact) of an id."""
+        return domain.by_contact_id(contact_id)
+
+    def _register_statistics(self, domain: Domain) -> None:
+        stats = self.server.stats
+
+        def reset_expired() -> None:
+            domain.expired = 0
+
+        stats.register("usrloc", f"{domain.name}-users", lambda: domain.record_count)
+        stats.register("usrloc", f"{domain.name}-contacts", lambda: domain.contact_count)
+        stats.register(
+            "usrloc", f"{domain.name}-expires", lambda: domain.expired, no_reset=False, gauge=False, on_reset=reset_expired,
+        )
+
+    def _count_users(self) -> int:
+        return sum(domain.record_count for domain in self.domains.values())
+
+    # ---------------------------------------------------------------- for other modules
+
+    def register(self, kind: str, call: Callback) -> None:
+        """call(record, contact | None) for every change of that kind (modules.usrloc.api)."""
+        self._news.register(kind, call)
+
+    def now(self) -> float:
+        """Wall clock in seconds since 1970."""
+        return float(self.server.wall())
+
+    @property
+    def nat_flag(self) -> int:
+        """Mask of modparam nat_bflag, 0 when unset."""
+        return self.server.registry.branch_flag_names.bit(self.nat_bflag) if self.nat_bflag else 0
+
+    def raise_refresh(self, domain: Domain, contact: Contact, reason: str, req_callid: str) -> None:
+        """Raise E_UL_CONTACT_REFRESH."""
+        self._news.refresh(domain.name, contact, reason, req_callid)
+
+    def set_refresh_lead(self, seconds: int) -> None:
+        """How long before expiry the reg-refresh event comes."""
+        self._lead = seconds
+        if self._refresh is not None:
+            for domain in self.domains.values():
+                domain.watch_again()
+
+    def set_latency(self, domain: Domain, contact: Contact, latency: int) -> None:
+        """Keep a measured ping latency in microseconds."""
+        before = contact.latency
+        contact.latency = latency
+        least, step = self.latency_event_min_us, self.latency_event_min_us_delta
+        if (least and latency >= least) or (step and before and abs(latency - before) >= step) or not (least or step):
+            self._news.latency(domain.name, contact)
+
+    # ---------------------------------------------------------------- timers
+
+    def _tick(self) -> None:
+        now = self.now()
+        for domain in list(self.domains.values()):
+            domain.expire(now)
+
+    def _tick_refresh(self) -> None:
+        assert self._refresh is not None
+        for contact in self._refresh.due(int(self.now())):
+            for domain in self.domains.values():
+                record = domain.get(contact.aor)
+                if record is not None and contact in record.contacts:
+                    self.raise_refresh(domain, contact, "reg-refresh", "")
+                    break
+
+
+exports = Usrloc

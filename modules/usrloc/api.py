@@ -30,7 +30,7 @@ class Ucontact(Protocol):
     received: str
     path: str
     expires: int
-    """0: permanent."""
+    """A whole second since 1970, e.g. int(now) + lifetime; 0: permanent. Remaining: expires - int(now)."""
     q: int
     """Thousandths, -1 unset."""
     callid: str
@@ -108,6 +108,17 @@ class Usrloc(Protocol):
 
     def register(self, kind: str, call: Callable[[Any, Any], None]) -> None:
         """call(record, contact | None) for every change of that kind, before the event is published."""
+
+    def settle(self) -> None:
+        """Wait (in the worker) until what was changed so far is in the database: write-through, called once before a
+        REGISTER is answered. Returns at once in the other modes, and when the database is slow or broken."""
+
+    def set_latency(self, domain: Udomain, contact: Any, latency: int) -> None:
+        """Keep the measured ping latency (microseconds) of a contact; raises E_UL_LATENCY_UPDATE as configured."""
+
+    @property
+    def nat_flag(self) -> int:
+        """Mask of modparam nat_bflag, 0 when unset."""
 
     def now(self) -> float:
         """Wall clock in seconds since 1970."""
