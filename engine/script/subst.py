@@ -41,28 +41,41 @@ class Subst:
         out: list[str] = []
         at = 0
         count = 0
-        search = self.pattern.search
-        # Behind the first match `^` must not match again at its end: search() with a position keeps the line rules.
-        match = search(text)
-        while match is not None:
-            if match.start() == match.end():
-                raise ValueError("the expression matches nothing")
+        for start, end, replacement in self.changes(ctx, text):
             count += 1
-            out.append(text[at:match.start()])
-            for part in self.parts:
-                if isinstance(part, str):
-                    out.append(part)
-                elif isinstance(part, int):
-                    if part <= match.re.groups:
-                        out.append(match[part] or "")
-                else:
-                    out.append(print_of(part(ctx)))
-            at = match.end()
-            match = search(text, at) if self.every and at < len(text) else None
+            out.append(text[at:start])
+            out.append(replacement)
+            at = end
         if not count:
             return text, 0
         out.append(text[at:])
         return "".join(out), count
+
+    def changes(self, ctx: Context, text: str, start: int = 0) -> list[tuple[int, int, str]]:
+        """(start, end, replacement) of each match from `start` on; raises ValueError as apply() does."""
+        found: list[tuple[int, int, str]] = []
+        search = self.pattern.search
+        # Behind the first match `^` must not match again at its end: search() with a position keeps the line rules.
+        match = search(text, start)
+        while match is not None:
+            if match.start() == match.end():
+                raise ValueError("the expression matches nothing")
+            found.append((match.start(), match.end(), self._replacement(ctx, match)))
+            match = search(text, match.end()) if self.every and match.end() < len(text) else None
+        return found
+
+    def _replacement(self, ctx: Context, match: re.Match[str]) -> str:
+        """The replacement for one match."""
+        out: list[str] = []
+        for part in self.parts:
+            if isinstance(part, str):
+                out.append(part)
+            elif isinstance(part, int):
+                if part <= match.re.groups:
+                    out.append(match[part] or "")
+            else:
+                out.append(print_of(part(ctx)))
+        return "".join(out)
 
 
 def _find_end(text: str, at: int, mark: str) -> int:
