@@ -127,6 +127,8 @@ class Registry:
         self.route_names: dict[str, set[str]] = {}
         """Kind ("request", "failure", "branch", "onreply" ...) -> names of the script being compiled: for the fixups of
         functions that take a route's name."""
+        self.contexts: dict[str, Any] = {}
+        """What modules add to `$(<name>...)`: name -> function of a Context that gives the Context to read in, or None."""
         self.warnings: list[ConfigWarning] = []
         self.started: list[Module] = []
 
@@ -205,8 +207,7 @@ class Registry:
         instance: Any = cls()
         instance.name = name
         instance.server = self.server
-        bound = getattr(self.server.log, "bound", None)
-        instance.log = bound(name) if bound is not None else self.server.log
+        instance.log = self.server.log.bind(name)
         self.exports[id(instance)] = exports
         for param in exports.params.values():
             setattr(instance, param.attr, list(param.default or ()) if param.multi else param.default)
