@@ -1,0 +1,106 @@
+"""Errors as a person wants to read them: the place, the line with its neighbours, a caret under the word, and what to do.
+
+The shape is that of OpenSIPS (`CRITICAL:core:yyerror: parse error in FILE:LINE:COL-COL: text`, two lines before and after, a last
+line with the number of errors), so tools made for it read ours; the hint below the caret is our own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from engine.errors import ConfigError, ConfigErrors
+
+CONTEXT_LINES: Final = 2
+_PREFIX: Final = "CRITICAL:core:yyerror:"
+
+
+def nearest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The candidate most like a name, or None when nothing is: what "did you mean" offers."""
+    known = list(candidates)
+    folded = name.lower()
+    same = [candidate for candidate in known if candidate.lower() == folded]
+    found = same or difflib.get_close_matches(name, known, 1, cutoff)
+    return found[0] if found else None
+
+
+def _lines_of(file: str, sources: Mapping[str, str] | None) -> list[str]:
+    """The lines of a file; none when it cannot be read any more."""
+    if sources is not None and file in sources:
+        return sources[file].split("\n")
+    try:
+        with open(file, encoding="latin-1", newline="") as stream:
+            return stream.read().split("\n")
+    except OSError:
+        return []
+
+
+def _caret(line: str, column: int, end_column: int) -> str:
+    """`^~~~` under the columns; tabs of the line are kept so that it stands where the word does."""
+    before = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
+    width = max(min(end_column or column, len(line)) - column, 0)
+    return before + "^" + "~" * width
+
+
+def _describe(error: ConfigError, lines: Callable[[str], list[str]]) -> Iterable[str]:
+    """The lines of one error."""
+    if not error.line:
+        where = f" in {error.file}" if error.file else ""
+        yield f"{_PREFIX} error{where}: {error.message}"
+        if error.hint:
+            yield f"    {error.hint}"
+        return
+    if error.include_stack:
+        yield "Traceback (last included file at the bottom):"
+        for depth, (file, line) in enumerate((*error.include_stack, (error.file, error.line))):
+            yield f"{depth:>2}. {file}:{line}"
+    end = max(error.end_column, error.column)
+    yield f"{_PREFIX} parse error in {error.file}:{error.line}:{error.column}-{end}: {error.message}"
+    text = lines(error.file)
+    at = error.line - 1
+    if at < len(text):
+        for number in range(max(at - CONTEXT_LINES, 0), at):
+            yield text[number].rstrip("\r")
+        shown = text[at].rstrip("\r")
+        yield shown
+        yield _caret(shown, error.column, end)
+        if error.hint:
+            yield " " * max(error.column - 1, 0) + error.hint
+        for number in range(at + 1, min(at + 1 + CONTEXT_LINES, len(text))):
+            yield text[number].rstrip("\r")
+    elif error.hint:
+        yield f"    {error.hint}"
+
+
+def render(errors: ConfigErrors | Sequence[ConfigError], sources: Mapping[str, str] | None = None) -> str:
+    """All errors as text. `sources` gives the text of files that are not on disk (standard input)."""
+    found = errors.errors if isinstance(errors, ConfigErrors) else list(errors)
+    cache: dict[str, list[str]] = {}
+
+    def lines(file: str) -> list[str]:
+        if file not in cache:
+            cache[file] = _lines_of(file, sources)
+        return cache[file]
+
+    out: list[str] = []
+    for error in found:
+        out.extend(_describe(error, lines))
+        out.append("")
+    count = len(found)
+    out.append(f"ERROR:core:parse_opensips_cfg: bad config file ({count} error{'' if count == 1 else 's'})")
+    return "\n".join(out)
+
+
+def to_json(errors: ConfigErrors | Sequence[ConfigError]) -> str:
+    """All errors as a JSON list of objects: file, line, column, end_column, message, hint, included_from."""
+    found = errors.errors if isinstance(errors, ConfigErrors) else list(errors)
+    return json.dumps([
+        {
+            "file": error.file, "line": error.line, "column": error.column, "end_column": error.end_column,
+            "message": error.message, "hint": error.hint,
+            "included_from": [{"file": file, "line": line} for file, line in error.include_stack],
+        }
+        for error in found
+    ])

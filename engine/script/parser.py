@@ -1,0 +1,266 @@
+"""From a script to nodes.
+
+The tables come from grammar.lark (LALR); this drives them token by token, so that after a syntax error reading goes on: at the next
+statement, inside the same parentheses, or at the next route, and a script is told all its mistakes at once.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from lark import Lark, Tree
+from lark.exceptions import UnexpectedToken
+from lark.parse_tree_builder import ParseTreeBuilder
+from lark.parsers.lalr_analysis import Shift
+from lark.parsers.lalr_parser_state import ParseConf, ParserState
+
+from engine.errors import ConfigError, ConfigErrors
+from engine.script.builder import Builder
+from engine.script.explain import explain
+from engine.script.globals import TOKEN_KINDS, check_globals
+from engine.script.nodes import Pos, Route, Script
+from engine.script.preprocessor import Source, flatten, read_script
+from engine.script.tokens import ROUTE_WORDS, TOP_LEVEL, NoLexer, Token, tokenize
+
+MAX_ERRORS: Final = 100
+"""After so many errors the rest is not read."""
+
+_ROUTES: Final = frozenset(ROUTE_WORDS.values())
+_STAND_INS: Final = (("", ""), ("NUMBER", "0"), ("VAR", "$var(x)"), ("STRING", '""'))
+
+
+@cache
+def _tables() -> tuple[list[Any], Any]:
+    """Rules and parse table; the same for every script."""
+    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    lark = Lark(grammar, parser="lalr", lexer=NoLexer)
+    return lark.rules, lark.parse_interactive("").parser_state.parse_conf.parse_table
+
+
+class _Driver:
+    """Feeds the tokens of one script to the tables."""
+
+    __slots__ = ("at", "builder", "errors", "source", "state", "states", "tokens")
+
+    def __init__(self, source: Source, tokens: list[Token], builder: Builder) -> None:
+        rules, table = _tables()
+        callbacks = ParseTreeBuilder(rules, Tree, False, False, True).create_callback(builder)
+        self.state: ParserState[Any] = ParserState(ParseConf(table, callbacks, "start"), None)  # type: ignore[arg-type]
+        self.states: dict[Any, dict[str, tuple[Any, Any]]] = table.states
+        self.source = source
+        self.tokens = tokens
+        self.builder = builder
+        self.errors: list[ConfigError] = []
+        self.at = 0
+
+    def run(self) -> list[Any]:
+        """Read all tokens; the items of the file."""
+        feed = self.state.feed_token
+        tokens = self.tokens
+        last = len(tokens) - 1
+        while self.at < last:
+            try:
+                while self.at < last:
+                    feed(tokens[self.at])  # type: ignore[arg-type]
+                    self.at += 1
+            except UnexpectedToken:
+                self.mistake()
+                if len(self.errors) >= MAX_ERRORS:
+                    return []
+        try:
+            return feed(tokens[last], True)  # type: ignore[arg-type,no-any-return]
+        except UnexpectedToken:
+            self.note()
+            return []
+
+    def note(self) -> None:
+        """Describe the token that does not fit."""
+        token = self.tokens[self.at]
+        error = explain(self.tokens, self.at, self.expected(), self.state.value_stack)
+        error.include_stack = self.source.stacks.get(token.pos.file, ())
+        self.errors.append(error)
+
+    def expected(self) -> frozenset[str]:
+        """The types of token that would fit."""
+        return frozenset(name for name in self.states[self.state.position] if name.isupper())
+
+    # -------------------------------------------------------------------------------------------------------- recovery
+
+    def mistake(self) -> None:
+        """Note the error at the current token and find a place to go on."""
+        self.note()
+        token = self.tokens[self.at]
+        if token.type != "SEMICOLON" and self.fits("SEMICOLON", token.type):
+            self.feed_made_up("SEMICOLON", ";")  # it was forgotten
+            return
+        if self.at_route(self.at):
+            self.to_top_level()
+        elif not self.resume_in_parentheses():
+            self.resume_at_statement()
+
+    def feed_made_up(self, type_: str, text: str) -> None:
+        """Feed a token that is not in the text."""
+        here = self.tokens[self.at]
+        token = Token(type_, text, 0 if type_ == "NUMBER" else text.strip('"'), here.pos, here.at)
+        self.state.feed_token(token)  # type: ignore[arg-type]
+
+    def fits(self, *types: str) -> bool:
+        """Would tokens of these types fit now, one after the other? Tried on a copy of the stack, without the builder."""
+        stack = list(self.state.state_stack)
+        for type_ in types:
+            while True:
+                step = self.states[stack[-1]].get(type_)
+                if step is None:
+                    return False
+                action, arg = step
+                if action is Shift:
+                    stack.append(arg)
+                    break
+                if arg.expansion:
+                    del stack[-len(arg.expansion):]
+                stack.append(self.states[stack[-1]][arg.origin.name][1])
+        return True
+
+    def at_route(self, at: int) -> bool:
+        """Does a route definition begin at this token?"""
+        return self.tokens[at].type in _ROUTES and self.tokens[at + 1].type in ("LSQB", "LBRACE")
+
+    def pop_to(self, type_: str) -> int:
+        """Drop what was read back to a state in which a token of this type may be shifted; the number of open braces dropped."""
+        braces = 0
+        stack, values = self.state.state_stack, self.state.value_stack
+        while len(stack) > 1 and self.states[stack[-1]].get(type_, (None,))[0] is not Shift:
+            stack.pop()
+            value = values.pop()
+            if isinstance(value, Token) and value.type == "LBRACE":
+                braces += 1
+        return braces
+
+    def to_top_level(self) -> None:
+        """Forget the unfinished route."""
+        self.builder.breaks.clear()
+        self.pop_to("LOADMODULE")
+
+    def resume_in_parentheses(self) -> bool:
+        """Skip to the parenthesis that closes the innermost open one, with something harmless in between."""
+        values = self.state.value_stack
+        opened = len(values) - 1
+        while opened >= 0 and not (isinstance(values[opened], Token) and values[opened].type == "LPAR"):
+            if isinstance(values[opened], Token) and values[opened].type == "LBRACE":
+                return False
+            opened -= 1
+        if opened < 0:
+            return False
+        end = self.at
+        depth = 0
+        while self.tokens[end].type not in ("SEMICOLON", "LBRACE", "RBRACE", "$END"):
+            type_ = self.tokens[end].type
+            if type_ == "RPAR" and not depth:
+                break
+            depth += (type_ == "LPAR") - (type_ == "RPAR")
+            end += 1
+        if self.tokens[end].type in ("RBRACE", "$END"):
+            return False
+        del values[opened + 1:]
+        del self.state.state_stack[opened + 2:]
+        for type_, text in _STAND_INS:
+            if self.fits(*((type_,) if type_ else ()), "RPAR"):
+                if type_:
+                    self.feed_made_up(type_, text)
+                self.feed_made_up("RPAR", ")")
+                self.at = end + 1 if self.tokens[end].type == "RPAR" else end
+                return True
+        return False
+
+    def resume_at_statement(self) -> None:
+        """Go on behind the next semicolon, or at the brace that ends the block; outside of routes at the next definition."""
+        depth = self.pop_to("WHILE")
+        if len(self.state.state_stack) == 1 or "LOADMODULE" in self.states[self.state.position]:
+            self.pop_to("LOADMODULE")
+            self.skip_to_definition()
+            return
+        if self.fits("SEMICOLON"):
+            self.feed_made_up("SEMICOLON", ";")
+        tokens = self.tokens
+        while (type_ := tokens[self.at].type) != "$END":
+            if self.at_route(self.at):
+                self.to_top_level()
+                return
+            if type_ == "LBRACE":
+                depth += 1
+            elif type_ == "RBRACE":
+                if not depth:
+                    return
+                depth -= 1
+                if not depth:
+                    self.at += 1
+                    return
+            elif type_ == "SEMICOLON" and not depth:
+                self.at += 1
+                return
+            self.at += 1
+
+    def skip_to_definition(self) -> None:
+        """Outside of routes: the next token that begins something, the current one excepted."""
+        tokens = self.tokens
+        depth = 0
+        if tokens[self.at].type != "$END" and not self.begins_definition(self.at):
+            depth += tokens[self.at].type == "LBRACE"
+            self.at += 1
+        while tokens[self.at].type != "$END":
+            type_ = tokens[self.at].type
+            depth = max(depth + (type_ == "LBRACE") - (type_ == "RBRACE"), 0)
+            if self.begins_definition(self.at) and (not depth or self.at_route(self.at)):
+                return
+            self.at += 1
+
+    def begins_definition(self, at: int) -> bool:
+        """Does a definition begin here, in a place where one may?"""
+        type_ = self.tokens[at].type
+        if type_ in _ROUTES:
+            return self.at_route(at)
+        return type_.startswith("G_") or type_ in TOP_LEVEL
+
+
+def _order(source: Source) -> dict[tuple[str, int], int]:
+    """Where in the whole text each line of each file stands first."""
+    order: dict[tuple[str, int], int] = {}
+    for index, place in enumerate(zip(source.files, source.numbers, strict=True)):
+        order.setdefault(place, index)
+    return order
+
+
+def parse_source(source: Source) -> Script:
+    """The nodes of a flattened script. Raises ConfigErrors with every mistake found, in the order of the text."""
+    tokens, errors = tokenize(source, TOKEN_KINDS)
+    builder = Builder(source.stacks)
+    driver = _Driver(source, tokens, builder)
+    items = driver.run()
+    script = Script(source.names[0], items or [], builder.warnings, source.names)
+    global_errors, warnings = check_globals(script.globals)
+    script.warnings += warnings
+    errors = [*errors, *driver.errors, *builder.errors, *global_errors]
+    if not errors and not any(isinstance(item, Route) for item in script.items) and not script.items:
+        errors.append(ConfigError("the script is empty", file=script.file, line=1, column=1, hint="it needs a route { ... } block"))
+    if errors:
+        order = _order(source)
+        for error in errors:
+            error.include_stack = error.include_stack or source.stacks.get(error.file, ())
+        errors.sort(key=lambda error: (order.get((error.file, error.line), 0), error.column))
+        raise ConfigErrors(errors)
+    return script
+
+
+def parse_text(text: str, name: str = "<text>", *, preprocessor_cmd: str | None = None) -> Script:
+    """Parse a script given as text (one character per byte); relative includes are looked up beside `name`."""
+    return parse_source(flatten(text, name, preprocessor_cmd))
+
+
+def parse_file(path: str, *, preprocessor_cmd: str | None = None) -> Script:
+    """Parse a script file and what it includes; `-` is standard input, `preprocessor_cmd` is the `-p` command. Raises ConfigErrors."""
+    return parse_source(read_script(path, preprocessor_cmd))
+
+
+__all__ = ["Pos", "parse_file", "parse_source", "parse_text"]
