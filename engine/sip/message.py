@@ -15,10 +15,16 @@ from typing import Final
 from engine.errors import SipParseError
 from engine.sip.grammar import BLANKS
 from engine.sip.headers import (
-    STAR, ContactValue, NameAddr, Via, parse_contacts, parse_nameaddr, parse_nameaddr_list, parse_vias,
+    STAR,
+    ContactValue,
+    NameAddr,
+    Via,
+    parse_contacts,
+    parse_nameaddr,
+    parse_nameaddr_list,
+    parse_vias,
 )
 from engine.sip.names import KNOWN, SPELLINGS, canonical
-
 
 __all__ = ["STAR", "Message", "Request", "Response", "parse_message"]
 
@@ -373,7 +379,7 @@ class Message:
             elif name == "to":
                 parse_nameaddr(self._values[i])
             elif name == "content-length":
-                self.content_length
+                self._read_length()
 
 
 class Request(Message):

@@ -10,11 +10,15 @@ OWN = "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKown\r\n"
 
 
 def make(via: str = "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK-p", extra: str = "", body: str = "", length: bool = True) -> Request:
-    msg = parse_message((
-        f"MESSAGE sip:bob@example.com SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=a1\r\n"
-        f"To: <sip:bob@example.com>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n{extra}"
-        + (f"Content-Length: {len(body)}\r\n" if length else "") + "\r\n" + body
-    ).encode("latin-1"))
+    msg = parse_message(
+        (
+            f"MESSAGE sip:bob@example.com SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=a1\r\n"
+            f"To: <sip:bob@example.com>\r\nCall-ID: c\r\nCSeq: 1 MESSAGE\r\n{extra}"
+            + (f"Content-Length: {len(body)}\r\n" if length else "")
+            + "\r\n"
+            + body
+        ).encode("latin-1")
+    )
     assert isinstance(msg, Request)
     msg.check()
     return msg
@@ -34,19 +38,39 @@ def test_forward_keeps_every_untouched_byte() -> None:
 
 
 # Recorded: what the reference writes into the old top Via. rport and received as the transaction layer decides them.
-@pytest.mark.parametrize(("via", "rport", "relayed", "local"), [
-    ("SIP/2.0/UDP h:1;rport;branch=r", 9, "SIP/2.0/UDP h:1;received=127.0.0.1;rport=9;branch=r", None),
-    ("SIP/2.0/UDP h:1;branch=v;rport=3", 9, "SIP/2.0/UDP h:1;received=127.0.0.1;branch=v;rport=9", None),
-    ("SIP/2.0/UDP h;branch=n;rport;x=y", 9, "SIP/2.0/UDP h;received=127.0.0.1;branch=n;rport=9;x=y", None),
-    ("SIP/2.0/UDP h;received=192.0.2.9;branch=c;rport", 9, "SIP/2.0/UDP h;received=127.0.0.1;branch=c;rport=9",
-     "SIP/2.0/UDP h;received=127.0.0.1;received=192.0.2.9;branch=c;rport=9"),
-    ("SIP/2.0/UDP h;branch=c;received=192.0.2.9", None, "SIP/2.0/UDP h;received=127.0.0.1;branch=c", "SIP/2.0/UDP h;received=127.0.0.1;branch=c;received=192.0.2.9"),
-    ("SIP/2.0/UDP h;branch=f", 9, "SIP/2.0/UDP h;rport=9;received=127.0.0.1;branch=f",
-     "SIP/2.0/UDP h;received=127.0.0.1;rport=9;branch=f"),
-    ("SIP/2.0/UDP h", 9, "SIP/2.0/UDP h;rport=9;received=127.0.0.1", "SIP/2.0/UDP h;received=127.0.0.1;rport=9"),
-    ("SIP / 2.0 / UDP h ; received = 1 ; branch = f, SIP/2.0/UDP k", None, "SIP / 2.0 / UDP h;received=127.0.0.1 ; branch = f, SIP/2.0/UDP k",
-     "SIP / 2.0 / UDP h;received=127.0.0.1 ; received = 1 ; branch = f, SIP/2.0/UDP k"),
-])
+@pytest.mark.parametrize(
+    ("via", "rport", "relayed", "local"),
+    [
+        ("SIP/2.0/UDP h:1;rport;branch=r", 9, "SIP/2.0/UDP h:1;received=127.0.0.1;rport=9;branch=r", None),
+        ("SIP/2.0/UDP h:1;branch=v;rport=3", 9, "SIP/2.0/UDP h:1;received=127.0.0.1;branch=v;rport=9", None),
+        ("SIP/2.0/UDP h;branch=n;rport;x=y", 9, "SIP/2.0/UDP h;received=127.0.0.1;branch=n;rport=9;x=y", None),
+        (
+            "SIP/2.0/UDP h;received=192.0.2.9;branch=c;rport",
+            9,
+            "SIP/2.0/UDP h;received=127.0.0.1;branch=c;rport=9",
+            "SIP/2.0/UDP h;received=127.0.0.1;received=192.0.2.9;branch=c;rport=9",
+        ),
+        (
+            "SIP/2.0/UDP h;branch=c;received=192.0.2.9",
+            None,
+            "SIP/2.0/UDP h;received=127.0.0.1;branch=c",
+            "SIP/2.0/UDP h;received=127.0.0.1;branch=c;received=192.0.2.9",
+        ),
+        (
+            "SIP/2.0/UDP h;branch=f",
+            9,
+            "SIP/2.0/UDP h;rport=9;received=127.0.0.1;branch=f",
+            "SIP/2.0/UDP h;received=127.0.0.1;rport=9;branch=f",
+        ),
+        ("SIP/2.0/UDP h", 9, "SIP/2.0/UDP h;rport=9;received=127.0.0.1", "SIP/2.0/UDP h;received=127.0.0.1;rport=9"),
+        (
+            "SIP / 2.0 / UDP h ; received = 1 ; branch = f, SIP/2.0/UDP k",
+            None,
+            "SIP / 2.0 / UDP h;received=127.0.0.1 ; branch = f, SIP/2.0/UDP k",
+            "SIP / 2.0 / UDP h;received=127.0.0.1 ; received = 1 ; branch = f, SIP/2.0/UDP k",
+        ),
+    ],
+)
 def test_received_and_rport(via: str, rport: int | None, relayed: str, local: str | None) -> None:
     msg = make(via)
     for edits in (None, Edits()):
@@ -92,10 +116,10 @@ def test_body_edits_correct_the_length(need_length: bool) -> None:
     edits.replace(msg.body_start, msg.body_start + 3, "eleven")
     edits.append_header(msg, "X: 1\r\n")
     out = parse_message(forward_request(msg, request_uri="sip:a", via=OWN, edits=edits, need_length=need_length))
-    assert out.body == "eleven two one\r\n" and out.text[out.body_start:] == out.body and out.content_length == 16
+    assert out.body == "eleven two one\r\n" and out.text[out.body_start :] == out.body and out.content_length == 16
     edits.replace_body("x")
     out = parse_message(forward_request(msg, request_uri="sip:a", via=OWN, edits=edits, need_length=need_length))
-    assert out.text[out.body_start:] == "x" and out.content_length == 1
+    assert out.text[out.body_start :] == "x" and out.content_length == 1
 
 
 def test_length_is_added_only_on_streams() -> None:
@@ -169,7 +193,14 @@ EXTRA = (
 def test_reply_order() -> None:
     msg = make(extra=EXTRA)
     out = reply(
-        msg, 200, "Fine", to_tag="T.1", headers="X-One: 1\r\nX-Two: 2\r\n", server="Server: s", warning='Warning: 392 x "y"', body="b",
+        msg,
+        200,
+        "Fine",
+        to_tag="T.1",
+        headers="X-One: 1\r\nX-Two: 2\r\n",
+        server="Server: s",
+        warning='Warning: 392 x "y"',
+        body="b",
     )
     assert out == (
         "SIP/2.0 200 Fine\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK-p\r\n"
@@ -210,13 +241,18 @@ def test_ack_and_cancel() -> None:
     msg = make(extra="Route: <sip:own;lr>\r\n")
     routes = "Route: <sip:next;lr>\r\n"
     assert ack_for_failure(
-        msg, request_uri="sip:b@h", via=OWN, reply_to="<sip:bob@example.com>;tag=z", route_lines=routes, headers="X: 1\r\n",
+        msg,
+        request_uri="sip:b@h",
+        via=OWN,
+        reply_to="<sip:bob@example.com>;tag=z",
+        route_lines=routes,
+        headers="X: 1\r\n",
         user_agent="User-Agent: u",
     ) == (
         f"ACK sip:b@h SIP/2.0\r\n{OWN}From: <sip:a@example.com>;tag=a1\r\nCall-ID: c\r\nTo: <sip:bob@example.com>;tag=z\r\n"
         f"CSeq: 1 ACK\r\nMax-Forwards: 70\r\n{routes}X: 1\r\nUser-Agent: u\r\nContent-Length: 0\r\n\r\n"
     )
-    assert cancel(msg, request_uri="sip:b@h", via=OWN, headers='Reason: SIP;cause=487\r\n') == (
+    assert cancel(msg, request_uri="sip:b@h", via=OWN, headers="Reason: SIP;cause=487\r\n") == (
         f"CANCEL sip:b@h SIP/2.0\r\n{OWN}From: <sip:a@example.com>;tag=a1\r\nCall-ID: c\r\nTo: <sip:bob@example.com>\r\n"
         "CSeq: 1 CANCEL\r\nMax-Forwards: 70\r\nReason: SIP;cause=487\r\nContent-Length: 0\r\n\r\n"
     )
@@ -224,12 +260,30 @@ def test_ack_and_cancel() -> None:
 
 def test_local_request() -> None:
     out = local_request(
-        "MESSAGE", "sip:b@h", via=OWN, to="<sip:b@h>", from_="<sip:me>;tag=1", cseq=10, call_id="id", routes="Route: <sip:r;lr>\r\n",
-        headers="Content-Type: text/plain\r\n", body="hi", user_agent="User-Agent: u",
+        "MESSAGE",
+        "sip:b@h",
+        via=OWN,
+        to="<sip:b@h>",
+        from_="<sip:me>;tag=1",
+        cseq=10,
+        call_id="id",
+        routes="Route: <sip:r;lr>\r\n",
+        headers="Content-Type: text/plain\r\n",
+        body="hi",
+        user_agent="User-Agent: u",
     )
     msg = parse_message(out)
     msg.check()
     assert msg.names == [
-        "via", "to", "from", "cseq", "call-id", "max-forwards", "route", "content-length", "user-agent", "content-type",
+        "via",
+        "to",
+        "from",
+        "cseq",
+        "call-id",
+        "max-forwards",
+        "route",
+        "content-length",
+        "user-agent",
+        "content-type",
     ]
     assert msg.body == "hi" and msg.content_length == 2 and msg.cseq_number == "10"

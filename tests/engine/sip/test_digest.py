@@ -4,15 +4,32 @@ import pytest
 
 from engine.errors import SipParseError
 from engine.sip.digest import (
-    DigestFields, canonical_algorithm, compute_ha1, compute_response, format_challenge, format_credentials, is_valid_response, parse_digest,
+    DigestFields,
+    canonical_algorithm,
+    compute_ha1,
+    compute_response,
+    format_challenge,
+    format_credentials,
+    is_valid_response,
+    parse_digest,
 )
 
 
 def test_rfc_2617_example() -> None:
     ha1 = compute_ha1("MD5", "Mufasa", "testrealm@host.com", "Circle Of Life")
-    assert compute_response(
-        "MD5", ha1, "dcd98b7102dd2f0e8b11d0f600bfb0c093", "GET", "/dir/index.html", qop="auth", nc="00000001", cnonce="0a4f113b",
-    ) == "6629fae49393a05397450978507c4ef1"
+    assert (
+        compute_response(
+            "MD5",
+            ha1,
+            "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+            "GET",
+            "/dir/index.html",
+            qop="auth",
+            nc="00000001",
+            cnonce="0a4f113b",
+        )
+        == "6629fae49393a05397450978507c4ef1"
+    )
 
 
 def test_rfc_7616_examples() -> None:
@@ -22,11 +39,16 @@ def test_rfc_7616_examples() -> None:
         ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
     ):
         ha1 = compute_ha1(algorithm, "Mufasa", "http-auth@example.org", "Circle of Life")
-        assert compute_response(algorithm, ha1, nonce, "GET", "/dir/index.html", qop="auth", nc="00000001", cnonce=cnonce) == expected
+        assert (
+            compute_response(algorithm, ha1, nonce, "GET", "/dir/index.html", qop="auth", nc="00000001", cnonce=cnonce)
+            == expected
+        )
 
 
 def test_parse() -> None:
-    fields = parse_digest('Digest username="bob@b.org", realm="a \\"b\\"",nonce="n,1" , uri="sip:x", response="00", nc=00000001,\r\n qop=auth')
+    fields = parse_digest(
+        'Digest username="bob@b.org", realm="a \\"b\\"",nonce="n,1" , uri="sip:x", response="00", nc=00000001,\r\n qop=auth'
+    )
     assert fields.is_digest and fields.username == "bob@b.org" and fields.user == "bob" and fields.domain == "b.org"
     assert (fields.realm, fields.nonce, fields.nc, fields.qop, fields.algorithm) == ('a "b"', "n,1", "00000001", "auth", None)
     assert parse_digest("Basic abc").fields == {} and not parse_digest("Basic abc").is_digest
@@ -55,6 +77,8 @@ def test_challenge_and_answer(algorithm: str | None, qop: str | None) -> None:
 
 def test_unknown_algorithm() -> None:
     assert canonical_algorithm("CRC") is None
-    assert not is_valid_response(DigestFields("Digest", {"algorithm": "CRC", "nonce": "n", "uri": "u", "response": "r"}), "x", "M")
+    assert not is_valid_response(
+        DigestFields("Digest", {"algorithm": "CRC", "nonce": "n", "uri": "u", "response": "r"}), "x", "M"
+    )
     assert format_credentials("u", "h", parse_digest('Digest realm="r", nonce="n", algorithm=CRC'), "M", "sip:x") is None
     assert format_challenge("r", "n") == 'Digest realm="r", nonce="n"'

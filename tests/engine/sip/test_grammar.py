@@ -4,7 +4,16 @@ import pytest
 
 from engine.errors import SipParseError
 from engine.sip.grammar import (
-    find_param, has_control, is_balanced, param_span, parse_params, quote, split_commas, split_params, unescape_quoted, unquote,
+    find_param,
+    has_control,
+    is_balanced,
+    param_span,
+    parse_params,
+    quote,
+    split_commas,
+    split_params,
+    unescape_quoted,
+    unquote,
 )
 
 
@@ -18,11 +27,20 @@ def test_split_commas_respects_quotes_and_brackets() -> None:
     assert split_commas("a, b ,c") == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize(("params", "name", "expected"), [
-    ("tag=abc", "tag", "abc"), ("x=1;TAG = abc ;y", "tag", "abc"), ("lr", "lr", ""), ("lrx;lr=on", "lr", "on"),
-    ('a="tag=1;tag=2";tag=3', "tag", "3"), ("a=tag", "tag", None), ("", "tag", None), ("x=1;x=2", "x", "1"),
-    ('+sip.instance="<urn:uuid:1>";q=1', "+sip.instance", "<urn:uuid:1>"),
-])
+@pytest.mark.parametrize(
+    ("params", "name", "expected"),
+    [
+        ("tag=abc", "tag", "abc"),
+        ("x=1;TAG = abc ;y", "tag", "abc"),
+        ("lr", "lr", ""),
+        ("lrx;lr=on", "lr", "on"),
+        ('a="tag=1;tag=2";tag=3', "tag", "3"),
+        ("a=tag", "tag", None),
+        ("", "tag", None),
+        ("x=1;x=2", "x", "1"),
+        ('+sip.instance="<urn:uuid:1>";q=1', "+sip.instance", "<urn:uuid:1>"),
+    ],
+)
 def test_find_param(params: str, name: str, expected: str | None) -> None:
     assert find_param(params, name) == expected
 
@@ -30,7 +48,7 @@ def test_find_param(params: str, name: str, expected: str | None) -> None:
 def test_param_span_gives_the_place() -> None:
     text = 'a="x;rport"; rport = 5 ;b'
     span = param_span(text, "rport")
-    assert span is not None and text[span[0]:span[1]] == "rport = 5"
+    assert span is not None and text[span[0] : span[1]] == "rport = 5"
     assert param_span(text, "c") is None
 
 

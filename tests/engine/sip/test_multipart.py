@@ -4,7 +4,8 @@ from engine.sip import multipart
 
 TYPE = 'multipart/mixed; Boundary="b1"'
 BODY = (
-    "preamble\r\n--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b1  \r\nc : Text/Plain;x=y\r\nX: 1\r\n\r\ntwo --b1 \r\n--b1x\r\n"
+    "preamble\r\n--b1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b1  \r\n"
+    "c : Text/Plain;x=y\r\nX: 1\r\n\r\ntwo --b1 \r\n--b1x\r\n"
     "--b1\r\n\r\nbare\r\n--b1--\r\nepilogue"
 )
 
@@ -14,11 +15,11 @@ def test_parts() -> None:
     assert [part.content_type for part in found] == ["application/sdp", "Text/Plain;x=y", None]
     assert [part.mime_type for part in found] == ["application/sdp", "text/plain", ""]
     assert [part.body for part in found] == ["v=0\r\n", "two --b1 \r\n--b1x", "bare"]
-    assert all(BODY[part.start:part.end] == part.body for part in found)
+    assert all(BODY[part.start : part.end] == part.body for part in found)
 
 
 def test_no_multipart() -> None:
-    only, = multipart.parts("v=0\r\n", "application/sdp")
+    (only,) = multipart.parts("v=0\r\n", "application/sdp")
     assert (only.body, only.mime_type) == ("v=0\r\n", "application/sdp")
     assert multipart.parts("", TYPE) == [] and multipart.parts("x", None)[0].content_type is None
     assert multipart.boundary("multipart/mixed") is None and multipart.boundary("text/plain;boundary=x") is None

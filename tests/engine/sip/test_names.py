@@ -5,11 +5,26 @@ import pytest
 from engine.sip.names import REASONS, canonical, reason_phrase
 
 
-@pytest.mark.parametrize(("written", "expected"), [
-    ("Via", "via"), ("v", "via"), ("V", "via"), ("VIA", "via"), ("vIa", "via"), ("Call-ID", "call-id"), ("i", "call-id"),
-    ("CALL-id", "call-id"), ("l", "content-length"), ("Cseq", "cseq"), ("To \t", "to"), ("X-Odd", "x-odd"),
-    ("k", "supported"), ("o", "event"), ("x", "session-expires"),
-])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Via", "via"),
+        ("v", "via"),
+        ("V", "via"),
+        ("VIA", "via"),
+        ("vIa", "via"),
+        ("Call-ID", "call-id"),
+        ("i", "call-id"),
+        ("CALL-id", "call-id"),
+        ("l", "content-length"),
+        ("Cseq", "cseq"),
+        ("To \t", "to"),
+        ("X-Odd", "x-odd"),
+        ("k", "supported"),
+        ("o", "event"),
+        ("x", "session-expires"),
+    ],
+)
 def test_canonical(written: str, expected: str) -> None:
     assert canonical(written) == expected
 

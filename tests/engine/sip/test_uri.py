@@ -4,25 +4,55 @@ import pytest
 
 from engine.errors import SipParseError
 from engine.sip.uri import (
-    escape_param, escape_user, parse_uri, same_uri, try_uri, unescape, with_params, without_params,
+    escape_param,
+    escape_user,
+    parse_uri,
+    same_uri,
+    try_uri,
+    unescape,
+    with_params,
+    without_params,
 )
 
 
-@pytest.mark.parametrize(("text", "user", "password", "host", "port", "params", "headers"), [
-    ("sip:example.com", None, None, "example.com", None, "", ""),
-    ("sip:bob@example.com", "bob", None, "example.com", None, "", ""),
-    ("SIP:bob:pw@Example.com:5070;lr;x=1?a=b", "bob", "pw", "Example.com", 5070, "lr;x=1", "a=b"),
-    ("sips:bob@[2001:db8::10]:5061", "bob", None, "[2001:db8::10]", 5061, "", ""),
-    ("sip:user;par=u%40example.net@example.com", "user;par=u%40example.net", None, "example.com", None, "", ""),
-    ("sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com",
-     "1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*", "&it+has=1,weird!*pas$wo~d_too.(doesn't-it)", "example.com", None,
-     "", ""),
-    ("sip:user@example.com?Route=%3Csip:example.com%3E", "user", None, "example.com", None, "", "Route=%3Csip:example.com%3E"),
-    ("tel:+12125551212;phone-context=x", "+12125551212", None, "", None, "phone-context=x", ""),
-    ("urn:service:sos", "service:sos", None, "", None, "", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "user", "password", "host", "port", "params", "headers"),
+    [
+        ("sip:example.com", None, None, "example.com", None, "", ""),
+        ("sip:bob@example.com", "bob", None, "example.com", None, "", ""),
+        ("SIP:bob:pw@Example.com:5070;lr;x=1?a=b", "bob", "pw", "Example.com", 5070, "lr;x=1", "a=b"),
+        ("sips:bob@[2001:db8::10]:5061", "bob", None, "[2001:db8::10]", 5061, "", ""),
+        ("sip:user;par=u%40example.net@example.com", "user;par=u%40example.net", None, "example.com", None, "", ""),
+        (
+            "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com",
+            "1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*",
+            "&it+has=1,weird!*pas$wo~d_too.(doesn't-it)",
+            "example.com",
+            None,
+            "",
+            "",
+        ),
+        (
+            "sip:user@example.com?Route=%3Csip:example.com%3E",
+            "user",
+            None,
+            "example.com",
+            None,
+            "",
+            "Route=%3Csip:example.com%3E",
+        ),
+        ("tel:+12125551212;phone-context=x", "+12125551212", None, "", None, "phone-context=x", ""),
+        ("urn:service:sos", "service:sos", None, "", None, "", ""),
+    ],
+)
 def test_parts(
-    text: str, user: str | None, password: str | None, host: str, port: int | None, params: str, headers: str,
+    text: str,
+    user: str | None,
+    password: str | None,
+    host: str,
+    port: int | None,
+    params: str,
+    headers: str,
 ) -> None:
     uri = parse_uri(text)
     assert (uri.user, uri.password, uri.host, uri.port, uri.params, uri.headers) == (user, password, host, port, params, headers)
@@ -30,10 +60,26 @@ def test_parts(
     assert uri.replaced() == text
 
 
-@pytest.mark.parametrize("text", [
-    "", "sip:", "sip:@host", "sip:user@", "<sip:user@example.com>", "nobodyknows:totallyopaque", "http://192.0.2.3:3002/",
-    "sip:user@example.com:99999", "sip:a@b@example.com", "sip:a b@c", "sip:user@host:port", "sip:u@[::1", "200", "tel:", "sip::p@h",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sip:",
+        "sip:@host",
+        "sip:user@",
+        "<sip:user@example.com>",
+        "nobodyknows:totallyopaque",
+        "http://192.0.2.3:3002/",
+        "sip:user@example.com:99999",
+        "sip:a@b@example.com",
+        "sip:a b@c",
+        "sip:user@host:port",
+        "sip:u@[::1",
+        "200",
+        "tel:",
+        "sip::p@h",
+    ],
+)
 def test_refused(text: str) -> None:
     with pytest.raises(SipParseError):
         parse_uri(text)
@@ -47,10 +93,17 @@ def test_params() -> None:
     assert uri.param_list == [("Transport", "TCP"), ("lr", None), ("x", ""), ("q", "a")]
 
 
-@pytest.mark.parametrize(("text", "proto", "port"), [
-    ("sip:a@h", "udp", 5060), ("sips:a@h", "tls", 5061), ("sip:a@h;transport=TLS", "tls", 5061), ("sip:a@h:1;transport=tcp", "tcp", 1),
-    ("sip:a@h;transport=ws", "ws", 80), ("sips:a@h;transport=ws", "wss", 443),
-])
+@pytest.mark.parametrize(
+    ("text", "proto", "port"),
+    [
+        ("sip:a@h", "udp", 5060),
+        ("sips:a@h", "tls", 5061),
+        ("sip:a@h;transport=TLS", "tls", 5061),
+        ("sip:a@h:1;transport=tcp", "tcp", 1),
+        ("sip:a@h;transport=ws", "ws", 80),
+        ("sips:a@h;transport=ws", "wss", 443),
+    ],
+)
 def test_defaults(text: str, proto: str, port: int) -> None:
     uri = parse_uri(text)
     assert (uri.proto, uri.port_or_default) == (proto, port)
@@ -70,28 +123,44 @@ def test_aor() -> None:
 
 
 # RFC 3261 19.1.4, its own examples among them.
-@pytest.mark.parametrize(("a", "b"), [
-    ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
-    ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
-    ("sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on"),
-    ("sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
-     "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com"),
-    ("sip:alice@atlanta.com?subject=project%20x&priority=urgent", "sip:alice@atlanta.com?priority=urgent&subject=project%20x"),
-])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
+        ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+        ("sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on"),
+        (
+            "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+            "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+        ),
+        (
+            "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+            "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+        ),
+    ],
+)
 def test_same(a: str, b: str) -> None:
     assert same_uri(a, b) and same_uri(b, a)
 
 
-@pytest.mark.parametrize(("a", "b"), [
-    ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
-    ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
-    ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
-    ("sip:bob@biloxi.com:6000;transport=tcp", "sip:bob@biloxi.com;transport=tcp"),
-    ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
-    ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
-    ("sip:a@h;x=1", "sip:a@h;x=2"), ("sip:a@h", "sips:a@h"), ("sip:a@h", "sip:h"), ("sip:a:p@h", "sip:a@h"),
-    ("sip:a@h;pn-prid=A", "sip:a@h;pn-prid=a"), ("sip:a@h;pn-prid=A", "sip:a@h"), ("sip:a%3bb@h", "sip:a;b@h"),
-])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+        ("sip:bob@biloxi.com:6000;transport=tcp", "sip:bob@biloxi.com;transport=tcp"),
+        ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
+        ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+        ("sip:a@h;x=1", "sip:a@h;x=2"),
+        ("sip:a@h", "sips:a@h"),
+        ("sip:a@h", "sip:h"),
+        ("sip:a:p@h", "sip:a@h"),
+        ("sip:a@h;pn-prid=A", "sip:a@h;pn-prid=a"),
+        ("sip:a@h;pn-prid=A", "sip:a@h"),
+        ("sip:a%3bb@h", "sip:a;b@h"),
+    ],
+)
 def test_not_same(a: str, b: str) -> None:
     assert not same_uri(a, b) and not same_uri(b, a)
 
