@@ -127,7 +127,7 @@ class EventRoutingModule(Module):
         EVENT | REQUEST | ONREPLY | FAILURE | BRANCH, event="event_name", filter="filter_avp", route="route_name",
     )
     def notify_on_event(
-        self, ctx: Context, event: Static[str], filter: Var, route: Static[str], timeout: int | None = None,
+        self, ctx: Context, event: Static[str], filter: Var, route: Static[str], timeout: int,
     ) -> int:
         """Run a route for every matching event until timeout seconds are over.
 
@@ -135,7 +135,7 @@ class EventRoutingModule(Module):
         the transaction alone, by the transaction functions. 1, or -1: no such event.
         """
         ident = ctx.transaction.ident if ctx.transaction is not None else None
-        self.subscribe(event, self.filters(ctx, filter), timeout or 0, _Notice(self, route, ident))
+        self.subscribe(event, self.filters(ctx, filter), timeout, _Notice(self, route, ident))
         return 1
 
     @async_function(name="wait_for_event", event="event_name", filter="filter_avp")

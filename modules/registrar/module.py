@@ -1,0 +1,131 @@
+"""save() and lookup(), the push notification functions, and what the module exports besides."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from engine.module import ALL_ROUTES, FAILURE, ONREPLY, REQUEST, Context, Static, async_function, function, modparam, stat
+from engine.sip.names import reason_phrase
+from modules.registrar.queries import Queries
+from modules.registrar.removal import Removal
+from modules.registrar.reply import save_reply
+from modules.shared.reg.base import RegBase, avp_name
+from modules.shared.reg.lookup import ERROR, Lookup
+from modules.shared.reg.refusals import Refusal, Refused
+from modules.shared.reg.register import Registration
+
+
+class Registrar(Queries, Removal, RegBase):
+    """The module."""
+
+    sock_hdr_name = modparam(str, None, help="header with the receiving socket that save() with socket-header believes")
+    mcontact_avp = modparam(str, None, parse=avp_name, help="AVP with the Contact as it was sent upstream, for save() on replies")
+
+    max_expires_stat = stat("max_expires", value="stat_max_expires", no_reset=True)
+    max_contacts_stat = stat("max_contacts", value="stat_max_contacts", no_reset=True)
+    default_expire_stat = stat("default_expire", value="stat_default_expire", no_reset=True)
+    accepted_regs = stat("accepted_regs")
+    rejected_regs = stat("rejected_regs")
+    pn_sent = stat("pn_sent", group="push")
+    pn_woken = stat("pn_woken", group="push")
+    pn_timeout = stat("pn_timeout", group="push")
+    pn_failed_count = stat("pn_failed", group="push")
+    pn_waiting = stat("pn_waiting", value="stat_waiting", group="push")
+
+    def stat_max_expires(self) -> int:
+        """The parameter of that name."""
+        return int(self.max_expires)
+
+    def stat_max_contacts(self) -> int:
+        """The parameter of that name."""
+        return int(self.max_contacts)
+
+    def stat_default_expire(self) -> int:
+        """The parameter default_expires."""
+        return int(self.default_expires)
+
+    def stat_waiting(self) -> int:
+        """Sleeping contacts that requests wait for now."""
+        return len(self.wake.waiting) if self.wake is not None else 0
+
+    @function(REQUEST | ONREPLY, domain="table", flags="save_flags")
+    def save(
+        self, ctx: Context, domain: Static[str], flags: str | None = None, aor: str | None = None,
+        ownership_tag: str | None = None,
+    ) -> int:
+        """Store the contacts of a REGISTER and answer it.
+
+        domain: the table. flags: manual, section on save(). aor: URI to be used instead of To. ownership_tag: for clusters,
+        kept out of single servers. 1 done, -2 refused (answered, unless no-reply is set), -1 internal error.
+        In onreply_route the lifetimes are those of the reply and nothing is sent.
+        """
+        if not ctx.msg.is_request:
+            return save_reply(self, ctx, domain, flags, aor)
+        return self.register(Registration(self, ctx, ctx.msg, domain, flags), aor, None, True)  # type: ignore[arg-type]
+
+    def register(self, registration: Registration, aor: str | None, forced: str | None, with_reply: bool) -> int:
+        """Carry out a REGISTER; the codes of save()."""
+        refusal: Refusal | None = None
+        try:
+            registration.read(aor, forced)
+            registration.judge()
+            registration.store()
+        except Refused as refused:
+            refusal = refused.refusal
+            self.rejected_regs.inc()
+        else:
+            self.accepted_regs.inc()
+        if with_reply and not registration.flags.no_reply:
+            status = 200 if refusal is None else refusal.status
+            headers = registration.answer(refusal)
+            if self.signaling.reply(registration.ctx, status, reason_phrase(status), headers) < 0:
+                self.log.error("failed to send the %d reply", status)
+                if refusal is None:
+                    return -1
+        return 1 if refusal is None else -2
+
+    @function(REQUEST | ONREPLY | FAILURE, domain="table", flags="lookup_flags")
+    def lookup(self, ctx: Context, domain: Static[str], flags: str | None = None, aor: str | None = None) -> int:
+        """Put the contacts of an AoR into Request-URI and branches; wake those that sleep.
+
+        aor: URI to be looked up instead of the Request-URI. 1 found, 2 nothing to call yet, devices are being woken (do not
+        relay), 0 a repeat of a request that waits (the script ends), -1 no contact, -2 none takes the method (with
+        method-filtering), -3 error.
+        """
+        uri = aor if aor is not None else ctx.ruri
+        if uri is None or ctx.msg.call_id is None:
+            self.log.error("nothing to look up, or a message without Call-ID")
+            return ERROR
+        return Lookup(self, ctx, domain, flags).run(uri)  # type: ignore[arg-type]
+
+    @async_function(REQUEST, domain="table")
+    def pn_process_purr(self, ctx: Context, domain: Static[str]) -> int | Awaitable[int]:
+        """async(pn_process_purr("location"), resume): hold a request inside a dialog until its device is awake.
+
+        The device is known by `pn-purr` in the Request-URI or a Route. Code in the resume route: 2 nothing to wait for (at
+        once), 1 the device has registered, then $avp(uri), $avp(received) ... show its contact, or it did not in
+        pn_refresh_timeout seconds, then they are NULL. -1 error: the script goes on after the statement.
+        """
+        if self.wake is None:
+            self.log.error("pn_process_purr() needs modparam pn_enable")
+            return -1
+        return self.wake.process_purr(ctx, domain)  # type: ignore[arg-type]
+
+    @function(ALL_ROUTES)
+    def pn_failed(self, ctx: Context, prid: str) -> bool:
+        """The push service refused this pn-prid: requests no longer wait for its device (not in OpenSIPS).
+
+        A call nobody else can take is answered 480. 1, or -1 when nothing waited.
+        """
+        return self.wake is not None and self.wake.failed(prid) > 0
+
+    @function()
+    def add_sock_hdr(self, ctx: Context, name: str) -> int:
+        """Add a header with the socket the request came in on, for the registrar behind. 1, -1 error."""
+        if ctx.socket is None:
+            return -1
+        ctx.new_edits().insert(ctx.msg.headers_end, f"{name}: {ctx.socket.name}\r\n")
+        return 1
+
+

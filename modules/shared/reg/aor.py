@@ -1,0 +1,78 @@
+"""From a URI to the Address of Record it means, RFC 3261 10.3 step 5: the key under which contacts are kept."""
+
+from __future__ import annotations
+
+import re
+
+from engine.errors import SipParseError
+from engine.sip.uri import parse_uri, unescape
+from modules.shared.reg import gruu
+from modules.shared.reg.refusals import AOR_LENGTH, BAD_AOR, BAD_ESCAPE, Refused
+
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+class AorRules:
+    """The parameters that decide what an AoR is."""
+
+    __slots__ = ("use_domain", "case_sensitive", "realm_prefix", "max_user", "max_domain", "max_length", "secret")
+
+    def __init__(
+        self, use_domain: bool, case_sensitive: bool, realm_prefix: str, max_user: int, max_domain: int, max_length: int,
+        secret: str,
+    ) -> None:
+        self.use_domain = use_domain
+        self.case_sensitive = case_sensitive
+        self.realm_prefix = realm_prefix
+        self.max_user = max_user
+        self.max_domain = max_domain
+        self.max_length = max_length
+        self.secret = secret
+        """Key of temporary GRUUs."""
+
+    def aor(self, uri_text: str) -> str:
+        """The AoR of a URI. Raises Refused: no URI, no user (without use_domain), too long, bad escape.
+
+        The user part keeps its case with case_sensitive, the domain never does (RFC 3261 19.1.4).
+        """
+        try:
+            uri = parse_uri(uri_text)
+        except SipParseError:
+            raise Refused(BAD_AOR) from None
+        user, host = uri.user or "", uri.host
+        if len(user) > self.max_user or len(host) > self.max_domain or len(user) + len(host) + 1 > self.max_length:
+            raise Refused(AOR_LENGTH)
+        if "%" in user:
+            if _BAD_ESCAPE.search(user):
+                raise Refused(BAD_ESCAPE)
+            user = unescape(user)
+        if not self.case_sensitive:
+            user = user.lower()
+        if not self.use_domain:
+            if not user:
+                raise Refused(BAD_AOR)
+            return user
+        prefix = self.realm_prefix
+        if prefix and len(prefix) < len(host) and host.startswith(prefix):
+            host = host[len(prefix):]
+        return f"{user}@{host.lower()}" if user else host.lower()
+
+    def target(self, uri_text: str) -> tuple[str, str, str]:
+        """AoR, instance and Call-ID a Request-URI means; the last two are "" unless it is a GRUU (RFC 5627).
+
+        Raises Refused.
+        """
+        if ";gr" in uri_text:
+            try:
+                uri = parse_uri(uri_text)
+            except SipParseError:
+                raise Refused(BAD_AOR) from None
+            value = uri.param("gr")
+            if value is not None:
+                if (uri.user or "").startswith(gruu.PREFIX):
+                    found = gruu.read_temporary(uri.user or "", self.secret)
+                    if found is None:
+                        raise Refused(BAD_AOR)
+                    return found
+                return self.aor(uri_text), value, ""
+        return self.aor(uri_text), "", ""
