@@ -53,20 +53,25 @@ def to_bytes(text: str) -> bytes:
 class Line:
     """What a target prints. module "" marks an xlog line."""
 
-    __slots__ = ("level", "module", "function", "text", "stamp", "prefix")
+    __slots__ = ("level", "module", "function", "text", "stamp", "prefix", "shows_level")
 
-    def __init__(self, level: int, module: str, function: str, text: str, stamp: str, prefix: str) -> None:
+    def __init__(
+        self, level: int, module: str, function: str, text: str, stamp: str, prefix: str, shows_level: bool = True,
+    ) -> None:
         self.level = level
         self.module = module
         self.function = function
         self.text = text
         self.stamp = stamp
         self.prefix = prefix
+        self.shows_level = shows_level
+        """xlog lines only: print the level in front."""
 
     def plain(self) -> str:
         """From the prefix on; ends with a newline unless it is an xlog line."""
-        head = f"{self.prefix}{level_name(self.level)}:"
-        return f"{head}{self.module}:{self.function}: {self.text}\n" if self.module else head + self.text
+        if not self.module:
+            return f"{self.prefix}{level_name(self.level)}:{self.text}" if self.shows_level else self.prefix + self.text
+        return f"{self.prefix}{level_name(self.level)}:{self.module}:{self.function}: {self.text}\n"
 
     def as_json(self) -> str:
         """One object, one line."""
@@ -99,7 +104,7 @@ class Target:
 
 
 class Log:
-    """A view of the log for one module: bind("tm") makes another on the same outlets.
+    """A view of the log for one module: bound("tm") makes another on the same outlets.
 
     The root (the server's, module "core") holds the outlets. `level` is copied into every view so that a test of it is one
     attribute; change it through set_level() only.
@@ -111,7 +116,7 @@ class Log:
     level: int
     root: LogRoot
 
-    def bind(self, module: str) -> Log:
+    def bound(self, module: str) -> Log:
         """The log of a module: same outlets, its name in the lines."""
         view = Log.__new__(Log)
         view.module = module
@@ -155,6 +160,16 @@ class Log:
         if self.level >= DEBUG:
             self._emit(DEBUG, text, args)
 
+    def exception(self, error: BaseException, text: str) -> None:
+        """An error that nobody expected, with the way there: lines of the script are frames like any other."""
+        root = self.root
+        root.write(ERROR, self.module, sys._getframe(1).f_code.co_name, f"{text}: {type(error).__name__}: {error}")
+        trace = error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            root.write(ERROR, self.module, "traceback", f"    {code.co_filename}:{trace.tb_lineno} in {code.co_name}")
+            trace = trace.tb_next
+
     def _emit(self, level: int, text: str, args: tuple[object, ...]) -> None:
         self.root.write(level, self.module, sys._getframe(2).f_code.co_name, text % args if args else text)
 
@@ -163,7 +178,7 @@ class LogRoot(Log):
     """The log of a server: levels, targets, the buffer in front of standard error."""
 
     __slots__ = (
-        "views", "default_level", "xlog_level", "default_xlog_level", "prefix", "stderror", "syslog", "event", "facility",
+        "views", "default_level", "xlog_level", "default_xlog_level", "xlog_shows_level", "prefix", "stderror", "syslog", "event", "facility",
         "ident", "on_event", "clock", "_fd", "_buffer", "_later", "_second", "_stamp", "_opened", "_in_event",
     )
 
@@ -177,6 +192,8 @@ class LogRoot(Log):
         self.xlog_level = NOTICE
         """Threshold of xlog; whoever formats a text for xlog() compares with this first."""
         self.default_xlog_level = NOTICE
+        self.xlog_shows_level = True
+        """3.1 printed xlog lines without a level."""
         self.prefix = ""
         """Empty, or ends with a colon."""
         self.stderror = Target("stderror", True)
@@ -219,17 +236,6 @@ class LogRoot(Log):
         if level <= self.xlog_level:
             self.write(level, "", "", text)
 
-    def exception(self, error: BaseException, text: str, module: str = "core", function: str = "") -> None:
-        """Log an error that nobody expected, with the way there: script lines are frames like any other."""
-        self.write(ERROR, module, function or sys._getframe(1).f_code.co_name, f"{text}: {type(error).__name__}: {error}")
-        if self.level < ERROR:
-            return
-        trace = error.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            self.write(ERROR, module, "traceback", f"    {code.co_filename}:{trace.tb_lineno} in {code.co_name}")
-            trace = trace.tb_next
-
     def write(self, level: int, module: str, function: str, text: str) -> None:
         """Give a line to every target that wants it; the threshold was tested by the caller."""
         now = self.clock()
@@ -237,7 +243,7 @@ class LogRoot(Log):
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%b %d %H:%M:%S", time.localtime(second))
-        line = Line(level, module, function, text, self._stamp, self.prefix)
+        line = Line(level, module, function, text, self._stamp, self.prefix, self.xlog_shows_level)
         target = self.stderror
         if target.wants(level):
             if target.format == "plain_text":

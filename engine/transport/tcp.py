@@ -244,7 +244,7 @@ class TcpSocket(ListenSocket):
     def __init__(self, transport: TcpTransport, ip: str, port: int, **options: Any) -> None:
         self._owner = transport
         reuse_port = options.pop("reuse_port", False)
-        options.pop("tos", None)
+        options.pop("tos", None)  # the transport sets it on connections
         super().__init__(transport, ip, port, **options)
         family = system.AF_INET6 if ":" in ip else system.AF_INET
         self._sock = system.socket(family, system.SOCK_STREAM)

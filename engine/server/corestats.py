@@ -1,0 +1,91 @@
+"""The statistics of the core: message counters, and what monitoring expects of a process under names of OpenSIPS.
+
+Memory pools have no meaning here; shmem reports the resident size of the process so that graphs show something true, the
+groups of OpenSIPS keep their names.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from engine.server.core import Server
+
+_COUNTERS: Final = (
+    "rcv_requests", "rcv_replies", "fwd_requests", "fwd_replies", "drop_requests", "drop_replies", "err_requests", "err_replies",
+    "bad_URIs_rcvd", "bad_msg_hdr", "slow_messages",
+)
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_size() -> int:
+    """Bytes of memory the process occupies now."""
+    try:
+        with open("/proc/self/statm", "rb") as facts:
+            return int(facts.read().split()[1]) * _PAGE
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def physical_size() -> int:
+    """Bytes of memory of the machine."""
+    return os.sysconf("SC_PHYS_PAGES") * _PAGE
+
+
+class Load:
+    """How busy the process is: its CPU time against the clock, in percent, over the last tick, minute and ten minutes."""
+
+    def __init__(self) -> None:
+        self._samples: list[tuple[float, float]] = [(time.monotonic(), time.process_time())]
+
+    def sample(self) -> None:
+        """To be called every second."""
+        self._samples.append((time.monotonic(), time.process_time()))
+        if len(self._samples) > 700:
+            del self._samples[:100]
+
+    def percent(self, seconds: float) -> int:
+        """Busy percent of the last so many seconds."""
+        now, used = time.monotonic(), time.process_time()
+        since = self._samples[0]
+        for sample in reversed(self._samples):
+            since = sample
+            if now - sample[0] >= seconds:
+                break
+        elapsed = now - since[0]
+        return min(100, int(100 * (used - since[1]) / elapsed)) if elapsed > 0 else 0
+
+
+def register_core_stats(server: Server) -> Load:
+    """Make the groups core, net, shmem, pkmem, rpmem, load and dns; gives back what wants a call every second."""
+    stats = server.stats
+    for name in _COUNTERS:
+        stats.counter("core", name)
+    stats.register("core", "timestamp", lambda: int(server.now() - server.started_at))
+    for proto in ("udp", "tcp", "tls"):
+        stats.register("net", f"waiting_{proto}", lambda: 0)
+    for group, prefix in (("shmem", ""), ("rpmem", "rpm_")):
+        own = group == "shmem"
+        stats.register(group, prefix + "total_size", physical_size if own else lambda: 0)
+        stats.register(group, prefix + "used_size", resident_size if own else lambda: 0)
+        stats.register(group, prefix + "real_used_size", resident_size if own else lambda: 0)
+        stats.register(
+            group, prefix + "max_used_size",
+            (lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) if own else lambda: 0)
+        stats.register(group, prefix + "free_size", (lambda: physical_size() - resident_size()) if own else lambda: 0)
+        stats.register(group, prefix + "fragments", lambda: 0)
+    for name in ("total_size", "used_size", "real_used_size", "max_used_size", "free_size", "fragments"):
+        shared = stats.groups["shmem"][name]
+        stats.register("pkmem", f"0-{name}", lambda shared=shared: shared.count)  # type: ignore[misc]
+    load = Load()
+    for suffix in ("", "-all"):
+        stats.register("load", f"load{suffix}", lambda: load.percent(1))
+        stats.register("load", f"load1m{suffix}", lambda: load.percent(60))
+        stats.register("load", f"load10m{suffix}", lambda: load.percent(600))
+    stats.register("load", "processes_number", lambda: len(server.process_table()))
+    for name in ("dns_total_queries", "dns_slow_queries"):
+        stats.counter("dns", name)
+    return load

@@ -1,0 +1,179 @@
+"""From global parameters to rooms: log, limits, sockets and protocols. Used at start only."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import TYPE_CHECKING, Final
+
+from engine.errors import ConfigError, ConfigErrors
+from engine.events.core import E_CORE_LOG, E_CORE_TCP_DISCONNECT, LOG_PARAMS
+from engine.log import Line, LogRoot, facility_of, level_name
+from engine.script.settings import Settings
+from engine.transport.resolver import Dns, Resolver
+from engine.transport.tcp import Connection, TcpSettings, TcpTransport
+from engine.transport.udp import UdpTransport
+
+if TYPE_CHECKING:
+    from engine.script.definitions import SocketSpec
+    from engine.server.core import Server
+
+_TOS: Final = {
+    "IPTOS_LOWDELAY": 0x10, "IPTOS_THROUGHPUT": 0x08, "IPTOS_RELIABILITY": 0x04, "IPTOS_LOWCOST": 0x02, "IPTOS_MINCOST": 0x02,
+}
+
+
+def tos_value(tos: int | str) -> int:
+    """The number of `tos`."""
+    return tos if isinstance(tos, int) else _TOS.get(tos, 0)
+
+
+def configure_log(log: LogRoot, settings: Settings, compat: str = "3.6") -> None:
+    """Levels, targets, filters and formats."""
+    log.default_level = settings.log_level
+    log.set_level(None)
+    log.default_xlog_level = settings.xlog_level
+    log.set_xlog_level(None)
+    log.xlog_shows_level = compat != "3.1"
+    log.prefix = f"{settings.log_prefix}:" if settings.log_prefix else ""
+    log.facility = facility_of(settings.syslog_facility) or log.facility
+    log.ident = settings.syslog_name or log.ident
+    log.stderror.enabled = settings.stderror_enabled
+    log.stderror.level_filter = settings.stderror_level_filter
+    log.stderror.format = settings.stderror_log_format
+    log.syslog.enabled = settings.syslog_enabled
+    log.syslog.level_filter = settings.syslog_level_filter
+    log.syslog.format = settings.syslog_log_format
+    log.event.enabled = settings.log_event_enabled
+    log.event.level_filter = settings.log_event_level_filter
+
+
+def configure_core(server: Server, settings: Settings) -> None:
+    """What the receive path, the resolver and the process take from the parameters."""
+    receiver = server.receiver
+    receiver.threshold = settings.exec_msg_threshold / 1_000_000
+    receiver.check_via = settings.check_via
+    receiver.stateless = None if settings.disable_stateless_fwd is None else not settings.disable_stateless_fwd
+    receiver.translate_503 = not settings.disable_503_translation
+    receiver.accept_aliases = settings.tcp_accept_aliases
+    server.sockets.mhomed = settings.mhomed
+    for alias in settings.aliases:
+        server.sockets.add_alias(alias.host, alias.port, alias.proto, alias.accept_subdomain)
+    lookup = Dns(
+        settings.dns_retr_time or 0, settings.dns_retr_no or 0, settings.dns_servers_no or 0, settings.dns_use_search_list)
+    total = server.stats.counter("dns", "dns_total_queries")
+    slow = server.stats.counter("dns", "dns_slow_queries")
+
+    def asked(seconds: float) -> None:
+        total.inc()
+        if settings.exec_dns_threshold and seconds * 1_000_000 >= settings.exec_dns_threshold:
+            slow.inc()
+            server.log.warning("threshold exceeded: DNS query took too long - %d us", int(seconds * 1_000_000))
+
+    server.resolver = Resolver(
+        server.workers.wait, lookup.query, try_ipv6=settings.dns_try_ipv6, try_naptr=settings.dns_try_naptr,
+        usable=lambda proto: proto in server.sockets.transports, asked=asked)
+    if settings.open_files_limit > 0:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        wanted = settings.open_files_limit if hard == resource.RLIM_INFINITY else min(settings.open_files_limit, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if settings.disable_core_dump:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+# ---------------------------------------------------------------- protocols and sockets
+
+
+def enable_udp(server: Server, *, default_port: int = 5060) -> None:
+    """proto_udp is loaded: make UDP usable."""
+    settings: Settings = server.settings
+    server.sockets.enable(UdpTransport(
+        server.loop, server.workers.run, server.receiver.receive, server.log.warning, default_port=default_port,
+        tos=tos_value(settings.tos), max_buffer=settings.maxbuffer, multicast_loopback=settings.mcast_loopback,
+        multicast_ttl=settings.mcast_ttl,
+    ))
+
+
+def enable_tcp(
+    server: Server, *, default_port: int = 5060, send_timeout_ms: int = 100, max_chunks: int = 4, crlf_pingpong: bool = True,
+    crlf_drop: bool = False, is_async: bool = True, max_queue: int = 32,
+) -> None:
+    """proto_tcp is loaded: make TCP usable."""
+    settings: Settings = server.settings
+    event = server.events.define(E_CORE_TCP_DISCONNECT)
+
+    def disconnected(connection: Connection, reason: str) -> None:
+        server.log.debug("connection %d with %s:%d ends: %s", connection.id, connection.ip, connection.port, reason)
+        event.emit(
+            src_ip=connection.ip, src_port=connection.port, dst_ip=connection.local_ip, dst_port=connection.local_port,
+            proto=connection.proto)
+
+    transport = TcpTransport(
+        server.loop, server.workers.run, server.receiver.receive, server.log.warning, server.now,
+        TcpSettings(
+            connect_timeout=settings.tcp_connect_timeout / 1000, lifetime=settings.tcp_connection_lifetime,
+            backlog=settings.tcp_socket_backlog, max_connections=settings.tcp_max_connections,
+            max_message_time=settings.tcp_max_msg_time, max_message_chunks=max_chunks, send_timeout=send_timeout_ms / 1000,
+            accept_aliases=settings.tcp_accept_aliases, crlf_pingpong=crlf_pingpong, crlf_drop=crlf_drop, is_async=is_async,
+            max_queue=max_queue, keepalive=settings.tcp_keepalive, keep_count=settings.tcp_keepcount or 0,
+            keep_idle=settings.tcp_keepidle or 0, keep_interval=settings.tcp_keepinterval or 0, tos=tos_value(settings.tos),
+        ),
+        default_port=default_port, disconnected=disconnected,
+    )
+    server.sockets.enable(transport)
+    server.timers.every(1.0, transport.sweep)
+
+
+ENABLE: Final = {"udp": enable_udp, "tcp": enable_tcp}
+"""Protocol -> what makes it usable; the keyword arguments are those of its module."""
+
+
+def make_sockets(server: Server, settings: Settings) -> None:
+    """A ListenSocket for everything the script wants to listen on, in its order. ConfigErrors: all that cannot be had."""
+    errors: list[ConfigError] = []
+    if not server.sockets.transports:
+        raise ConfigError("no transport protocol loaded", hint='write loadmodule "proto_udp.so"')
+    if not settings.sockets:
+        errors.append(ConfigError("no socket to listen on", hint="write socket=udp:127.0.0.1:5060"))
+    for spec in settings.sockets:
+        try:
+            _add_socket(server, spec)
+        except ConfigError as error:
+            if not error.line:
+                error.file, error.line, error.column = spec.pos.file, spec.pos.line, spec.pos.column
+                error.end_column = spec.pos.end_column
+            errors.append(error)
+    if errors:
+        raise ConfigErrors(errors)
+    server.sockets.advertise(settings.advertised_address or None, settings.advertised_port or None)
+    if settings.auto_aliases:
+        server.sockets.auto_aliases()
+
+
+def _add_socket(server: Server, spec: SocketSpec) -> None:
+    for port in spec.port_list or [0]:
+        server.sockets.add(
+            spec.proto, spec.host, port, adv_host=spec.advertised_host or None, adv_port=spec.advertised_port or None,
+            tag=spec.tag, accept_subdomain="accept_subdomain" in spec.flags, workers=spec.workers,
+            tos=None if spec.tos is None else tos_value(spec.tos), reuse_port="reuse_port" in spec.flags,
+        )
+
+
+# ---------------------------------------------------------------- the log as an event
+
+
+def define_log_event(server: Server) -> None:
+    """E_CORE_LOG, registered last so that the ids of all others are OpenSIPS'; raised for log lines when enabled."""
+    if server.compat == "3.1":
+        return
+    event = server.events.define(E_CORE_LOG, LOG_PARAMS)
+    if not server.log.event.enabled:
+        return
+
+    def raise_it(line: Line) -> None:
+        if event.active:
+            event.emit(
+                time=line.stamp, pid=os.getpid(), level=level_name(line.level), module=line.module or None,
+                function=line.function or None, prefix=line.prefix[:-1] or None, message=line.text, format_message=line.plain())
+
+    server.log.on_event = raise_it
