@@ -207,7 +207,7 @@ class Registry:
         instance: Any = cls()
         instance.name = name
         instance.server = self.server
-        instance.log = self.server.log.bind(name)
+        instance.log = self.server.log.bound(name)
         self.exports[id(instance)] = exports
         for param in exports.params.values():
             setattr(instance, param.attr, list(param.default or ()) if param.multi else param.default)
