@@ -79,6 +79,10 @@ class ScriptError(OpensipsError):
         self.code = code
 
 
+class DbError(OpensipsError):
+    """A database said no, or cannot be reached; the text says which and why."""
+
+
 class MiError(OpensipsError):
     """An MI command's own failure: becomes the JSON-RPC error with this code, message and optional data."""
 

@@ -1,0 +1,10 @@
+"""The management interface: JSON-RPC, the dispatch of commands and the core's own commands.
+
+CORE_MODULES are loaded by the registry with the rest of the core.
+"""
+
+from engine.mi.commands import ServerCommands
+from engine.mi.event_commands import EventCommands
+from engine.mi.statistics import StatisticsCommands
+
+CORE_MODULES = (ServerCommands, EventCommands, StatisticsCommands)

@@ -9,7 +9,6 @@ the registrar, and the ul_*_key() functions here.
 
 from __future__ import annotations
 
-from typing import Any
 
 from engine.module import Module, event, modparam, stat
 from modules.usrloc.api import AOR_DELETE, AOR_INSERT, DELETE, INSERT, UPDATE
