@@ -62,6 +62,7 @@ class Connection:
 
     __slots__ = (
         "id", "proto", "ip", "port", "socket", "local_ip", "local_port", "state", "incoming", "aliases", "expires", "opened",
+        "kept_until",
         "partial_since", "_sock", "_framer", "_queue", "_owner", "_writing", "_connect_by",
     )
 
@@ -83,6 +84,8 @@ class Connection:
         now = owner.now()
         self.opened = now
         self.expires = now + owner.settings.lifetime
+        self.kept_until = 0.0
+        """A registration over it lasts that long: silence does not close it before."""
         self.partial_since = 0.0
         """Since when an unfinished message is waiting; 0: none is."""
         self._connect_by = now + (max(owner.settings.connect_timeout, 5.0) if owner.settings.is_async
@@ -212,7 +215,11 @@ class Connection:
             return "connect timed out" if now >= self._connect_by else ""
         if self.partial_since and now - self.partial_since >= self._owner.settings.max_message_time:
             return "unfinished message"
-        return "lifetime over" if now >= self.expires else ""
+        return "lifetime over" if now >= self.expires and now >= self.kept_until else ""
+
+    def keep_for(self, seconds: float) -> None:
+        """Keep it open for seconds from now, however silent it is (tcp_persistent_flag of registrars)."""
+        self.kept_until = self._owner.now() + seconds
 
     def close(self, reason: str = "") -> None:
         """Close now; messages that still wait have failed."""
