@@ -17,7 +17,13 @@ def via_changes(via: Via, received: str | None, rport: int | None, *, relayed: b
     received when relayed, behind it in local replies. An old received is replaced when relayed and stays in local replies.
     """
     at = via.host_end
-    old_rport = via.param_span("rport") if rport is not None and "rport" in via.params.lower() else None
+    params = via.params.lower()
+    old_rport: tuple[int, int] | None = None
+    if rport is not None and "rport" in params:
+        if params[-6:] == ";rport" and params.count("rport") == 1 and '"' not in params:
+            old_rport = (via.params_start + len(params) - 5, via.params_start + len(params))
+        else:
+            old_rport = via.param_span("rport")
     if rport is not None and old_rport is None:
         added = f";rport={rport}"
         if received is None:
@@ -31,7 +37,7 @@ def via_changes(via: Via, received: str | None, rport: int | None, *, relayed: b
     changes: list[Change] = [(at, at, head)] if head else []
     if old_rport is not None:
         changes.append((old_rport[0], old_rport[1], f"rport={rport}"))
-    if received is not None and relayed and "received" in via.params.lower():
+    if received is not None and relayed and "received" in params:
         old = via.param_span("received")
         if old is not None:
             changes.append(_drop_param(via, old))
@@ -174,8 +180,8 @@ def _line(text: str) -> str:
 
 def _via_line(msg: Message, top_via: Via, changes: list[Change]) -> str:
     """The line of the top Via as received, with changes."""
-    start, _ = msg.span(top_via.header)
-    end = msg.value_start(top_via.header) + len(msg.raw_value(top_via.header))
+    start = msg.span(top_via.header)[0]
+    end = start + len(msg.line(top_via.header)) - 2
     return _patched(msg.text, changes, start, end) + "\r\n"
 
 

@@ -65,7 +65,7 @@ def main() -> None:
             request, request_uri="sip:bob@192.0.2.20:5060", via=VIA, top=ROUTE, received="192.0.2.10", rport=5060)),
         ("forward 200", 2.0, lambda: forward_response(response)),
         ("local 100", 3.0, lambda: reply(request, 100, "Giving it a try")),
-        ("local 404, rport", 4.0, lambda: reply(request, 404, "Not Found", to_tag="a", received="192.0.2.10", rport=5060)),
+        ("local 404, rport", 3.0, lambda: reply(request, 404, "Not Found", to_tag="a", received="192.0.2.10", rport=5060)),
     ]
     for title, budget, call in steps:
         print(f"{title:24} {cost(call):6.2f} us  (budget {budget:.0f})")
