@@ -7,6 +7,7 @@ as `break` only inside a loop, is judged here; errors are collected and reading 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any
 
 from engine.errors import ConfigError, ScriptSyntaxError
@@ -27,6 +28,7 @@ ROUTE_KINDS = {
     "local_route": "local", "startup_route": "startup", "timer_route": "timer", "event_route": "event",
 }
 MAX_ARGUMENTS = 8
+_NAME_ONLY = re.compile(r"\$[A-Za-z0-9_.]*")
 
 Children = list[Any]
 
@@ -477,12 +479,14 @@ class Builder:
         return n.Var(token.pos, raw, spec)
 
     def parse_var(self, raw: str, pos: Pos) -> VarSpec:
-        """The form of a variable; parsed once per spelling."""
-        if raw.endswith("]"):
-            raw, _, index = raw.partition("[")
-            self.warnings.append(n.ConfigWarning(pos, f"the index [{index} has no effect, write $({raw[1:]}[{index})"))
+        """The form of a variable; parsed once per spelling. What follows the name directly is stepped over, as OpenSIPS does."""
+        text = raw
+        if raw[-1] in "]\"'":
+            text = _NAME_ONLY.match(raw)[0]  # type: ignore[index]
+            more = f", write $({text[1:]}{raw[len(text):]})" if raw[-1] == "]" else ""
+            self.warnings.append(n.ConfigWarning(pos, f"{raw[len(text):]} behind {text} has no effect{more}"))
         try:
-            spec = parse_variable(raw, pos)
+            spec = parse_variable(text, pos)
         except ScriptSyntaxError as error:
             error.include_stack = self.stacks.get(pos.file, ())
             self.errors.append(error)

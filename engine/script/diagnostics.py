@@ -37,11 +37,9 @@ def _lines_of(file: str, sources: Mapping[str, str] | None) -> list[str]:
         return []
 
 
-def _caret(line: str, column: int, end_column: int) -> str:
-    """`^~~~` under the columns; tabs of the line are kept so that it stands where the word does."""
-    before = "".join("\t" if char == "\t" else " " for char in line[: column - 1])
-    width = max(min(end_column or column, len(line)) - column, 0)
-    return before + "^" + "~" * width
+def _margin(line: str, column: int) -> str:
+    """Blanks up to a column; tabs of the line are kept so that what follows stands where the word does."""
+    return "".join("\t" if char == "\t" else " " for char in line[: max(column - 1, 0)])
 
 
 def _describe(error: ConfigError, lines: Callable[[str], list[str]]) -> Iterable[str]:
@@ -65,9 +63,10 @@ def _describe(error: ConfigError, lines: Callable[[str], list[str]]) -> Iterable
             yield text[number].rstrip("\r")
         shown = text[at].rstrip("\r")
         yield shown
-        yield _caret(shown, error.column, end)
+        margin = _margin(shown, error.column)
+        yield margin + "^" + "~" * max(min(end, len(shown)) - error.column, 0)
         if error.hint:
-            yield " " * max(error.column - 1, 0) + error.hint
+            yield margin + error.hint
         for number in range(at + 1, min(at + 1 + CONTEXT_LINES, len(text))):
             yield text[number].rstrip("\r")
     elif error.hint:

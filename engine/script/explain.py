@@ -25,6 +25,7 @@ _COMPARISONS: Final = frozenset({"EQOP", "RELOP", "MATCHOP"})
 _ARITHMETIC: Final = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "PERCENT", "BITOP"})
 _LOGIC: Final = frozenset({"AND", "OR", "NOT"})
 _ADDRESSES: Final = frozenset({"IPV4ADDR", "IPV6ADDR", "IPNET"})
+_TERNARY: Final = ("unexpected '?'", "there is no ?: operator; use if / else")
 _MINUS_HINT: Final = "write 0 - $var(x)"
 _FOREIGN: Final = {
     "continue": "there is no continue; turn the condition around, or use break",
@@ -49,12 +50,13 @@ def explain(tokens: list[Token], at: int, expected: frozenset[str], values: list
     before = tokens[at - 1] if at else Token("", "", "", token.pos, 0)
     after = tokens[at + 1] if at + 1 < len(tokens) else token
     message, hint = (
-        _top_level(token, before, after, expected)
+        (_top_level(token, before, after, values) if token.type != "QUESTION" else _TERNARY)
         or _parameter(tokens, at, values)
         or _statement(tokens, at, expected)
+        or _capitals(token, values)
         or _condition(tokens, at, expected, values)
         or _argument(token, after, expected, values)
-        or _semicolon(token, before, expected)
+        or _semicolon(token, before, expected, values)
         or _general(token, before, expected)
     )
     pos = token.pos
@@ -74,9 +76,9 @@ def _nearest(word: str, known: list[str]) -> str:
     return found[0] if found else ""
 
 
-def _top_level(token: Token, before: Token, after: Token, expected: frozenset[str]) -> Said | None:
-    """Outside of every block."""
-    if "LOADMODULE" not in expected or "WHILE" in expected:
+def _top_level(token: Token, before: Token, after: Token, values: list[Any]) -> Said | None:
+    """Outside of every block and of every definition."""
+    if any(isinstance(value, Token) for value in values):
         return None
     if token.type == "RBRACE":
         return "a '}' that closes nothing", "remove it, or look for a block that was closed too early"
@@ -117,6 +119,8 @@ def _parameter(tokens: list[Token], at: int, values: list[Any]) -> Said | None:
             return f"a value for {name.text} is expected before {_shown(token)}", ""
         return f"unexpected {_shown(token)} in the value of {name.text}", ""
     if before.text in ROUTE_WORDS and token.type != "LPAR":
+        if any(isinstance(v, Token) and v.type == "LBRACE" for v in values) and token.type in ("LSQB", "LBRACE"):
+            return f"{before.text} inside a route", "a '}' is missing before it"
         return _route_head(token, before)
     if before.type == "NUMBER" and any(isinstance(v, Token) and v.type == "TIMER_ROUTE" for v in values[-4:]):
         return f"unexpected {_shown(token)} in the head of a timer_route", "write timer_route[name, seconds] { ... }"
@@ -149,6 +153,16 @@ def _route_head(token: Token, word: Token) -> Said | None:
     if word.text == "timer_route":
         return "timer_route needs a name and an interval", "write timer_route[name, seconds] { ... }"
     return f"invalid {word.text} statement at {_shown(token)}", f"write {word.text}[name] {{ ... }}"
+
+
+def _capitals(token: Token, values: list[Any]) -> Said | None:
+    """A keyword in capitals looks like a call."""
+    call = _open_call(values)
+    word = call or (values[-1].name if values and isinstance(values[-1], n.Call) else None)
+    name = word.text if isinstance(word, Token) else word or ""
+    if name.lower() == name or name.lower() not in KEYWORDS:
+        return None
+    return f"unexpected {_shown(token)} behind {name}(...", f"keywords are in lower case: {name.lower()}"
 
 
 def _statement(tokens: list[Token], at: int, expected: frozenset[str]) -> Said | None:
@@ -194,12 +208,11 @@ def _condition(tokens: list[Token], at: int, expected: frozenset[str], values: l
     type_ = token.type
     before = tokens[at - 1] if at else token
     top = values[-1] if values else None
-    in_condition = "LSQB" in expected or "AND" in expected
     if type_ in _COMPARISONS:
         return _comparison(token, before, top)
     if before.type in _COMPARISONS and "VAR" in expected:
         return _right_side(token, before)
-    if type_ in _ARITHMETIC and before.type == type_ and type_ in ("PLUS", "MINUS"):
+    if type_ in ("PLUS", "MINUS") and type_ in (before.type, tokens[at + 1].type):
         return f"there is no {token.text}{token.text} operator", f"write $var(i) {token.text}= 1"
     if type_ == "VAR" and before.type in ("MINUS", "PLUS") and expected <= {"NUMBER"}:
         return f"a sign in front of a variable: {before.text}{token.text}", _MINUS_HINT
@@ -211,10 +224,6 @@ def _condition(tokens: list[Token], at: int, expected: frozenset[str], values: l
             )
         if "COMMA" in expected:
             return f"an expression as an argument: {token.text!r} cannot stand here", "assign it to a variable and pass that"
-    if type_ in _LOGIC and "BITOP" in expected:
-        return f"'{token.text}' in an assignment", "use if (...) $var(x) = 1; or parentheses around conditions only"
-    if type_ == "EQUAL" and not in_condition and "SEMICOLON" in expected:
-        return "an assignment is not a value: a = b = c", "write one assignment per statement"
     if type_ == "RPAR" and before.type == "LPAR" and "LSQB" in expected:
         return "the condition is empty", "write a condition between the parentheses"
     if type_ == "STRING" and "LSQB" in expected and "VAR" in expected:
@@ -270,6 +279,8 @@ def _right_side(token: Token, operator: Token) -> Said | None:
 def _argument(token: Token, after: Token, expected: frozenset[str], values: list[Any]) -> Said | None:
     """Inside the parentheses of a call."""
     call = _open_call(values)
+    if call is not None and call.type == "ASYNC" and token.type == "RPAR":
+        return "async() without a resume route", "write async(function(...), resume_route)"
     if call is None or "VAR" not in expected and "STRING" not in expected and "RPAR" not in expected:
         return None
     name = call.text
@@ -295,26 +306,33 @@ def _argument(token: Token, after: Token, expected: frozenset[str], values: list
 
 def _open_call(values: list[Any]) -> Token | None:
     """The word before the innermost open parenthesis, when it is one."""
+    closed = 0
     for index in range(len(values) - 1, 0, -1):
         value = values[index]
         if isinstance(value, Token):
             if value.type == "LBRACE":
                 return None
-            if value.type == "LPAR":
+            closed += value.type == "RPAR"
+            if value.type == "LPAR" and closed:
+                closed -= 1
+            elif value.type == "LPAR":
                 word = values[index - 1]
                 known = isinstance(word, Token) and (word.type in ("ID", "ROUTE") or word.type in _PARENTHESES)
                 return word if known and word.type not in ("IF", "WHILE", "FOR", "SWITCH") else None
     return None
 
 
-def _semicolon(token: Token, before: Token, expected: frozenset[str]) -> Said | None:
+def _semicolon(token: Token, before: Token, expected: frozenset[str], values: list[Any]) -> Said | None:
     """A statement that goes on where it should have ended."""
     if before.type == "VAR" and "EQUAL" in expected and token.type in ("SEMICOLON", "RBRACE"):
         return f"the variable {before.text} alone is not a statement", f"assign something to it: {before.text} = 1;"
     if "SEMICOLON" not in expected:
         return None
-    if token.text == "?" or token.type == "COLON":
-        return f"unexpected {_shown(token)}", "there is no ?: operator; use if / else"
+    top = values[-1] if values else None
+    if isinstance(top, n.Assign) and token.type in _LOGIC:
+        return f"{token.text} in an assignment", "a value is not a condition: use if (...) $var(x) = 1; else $var(x) = 0;"
+    if token.type in ("EQUAL", "COLONEQUAL", "OPASSIGN") and before.type == "VAR":
+        return "an assignment is not a value: a = b = c", "write one assignment per statement"
     return f"';' is missing before {_shown(token)}", f"end the statement before it with ';' (line {before.pos.line})"
 
 
@@ -329,6 +347,8 @@ def _general(token: Token, before: Token, expected: frozenset[str]) -> Said:
         return f"an index behind {before.text}", f"write $({before.text[1:]}[index])"
     if token.type == "RESERVED":
         return f"the reserved word {_shown(token)} cannot stand here", f'quote it: "{token.text}"'
+    if "RPAR" in expected and token.type in ("LBRACE", "SEMICOLON", "RBRACE") or expected == {"RPAR"}:
+        return f"')' is missing before {_shown(token)}", ""
     names = sorted({_NAMES[name] for name in expected if name in _NAMES})
     missing = f"expected {' or '.join(names)}" if 0 < len(names) <= 5 else ""
     if token.text in _FOREIGN and token.type == "ID":

@@ -42,7 +42,7 @@ def _tables() -> tuple[list[Any], Any]:
 class _Driver:
     """Feeds the tokens of one script to the tables."""
 
-    __slots__ = ("at", "builder", "errors", "source", "state", "states", "tokens")
+    __slots__ = ("at", "builder", "errors", "source", "state", "states", "tokens", "unclosed")
 
     def __init__(self, source: Source, tokens: list[Token], builder: Builder) -> None:
         rules, table = _tables()
@@ -54,6 +54,7 @@ class _Driver:
         self.builder = builder
         self.errors: list[ConfigError] = []
         self.at = 0
+        self.unclosed = 0
 
     def run(self) -> list[Any]:
         """Read all tokens; the items of the file."""
@@ -69,9 +70,12 @@ class _Driver:
                 self.mistake()
                 if len(self.errors) >= MAX_ERRORS:
                     return []
+        if self.state.position == self.state.parse_conf.end_state:
+            return self.state.value_stack[-1]  # type: ignore[no-any-return]
         try:
             return feed(tokens[last], True)  # type: ignore[arg-type,no-any-return]
         except UnexpectedToken:
+            self.settle()
             self.note()
             return []
 
@@ -84,17 +88,43 @@ class _Driver:
 
     def expected(self) -> frozenset[str]:
         """The types of token that would fit."""
-        return frozenset(name for name in self.states[self.state.position] if name.isupper())
+        return frozenset(name for name in self.states[self.state.position] if (name.isupper() or name == "$END") and self.fits(name))
 
     # -------------------------------------------------------------------------------------------------------- recovery
 
+    def settle(self) -> None:
+        """Do the reductions that are due whatever follows, so that the stack shows what was read."""
+        stack, values = self.state.state_stack, self.state.value_stack
+        while True:
+            steps = [step for name, step in self.states[stack[-1]].items() if name.isupper() or name == "$END"]
+            rule = steps[0][1]
+            if any(action is Shift or arg is not rule for action, arg in steps) or not rule.expansion:
+                return
+            size = len(rule.expansion)
+            children = values[-size:]
+            del stack[-size:], values[-size:]
+            values.append(self.state.parse_conf.callbacks[rule](children))
+            stack.append(self.states[stack[-1]][rule.origin.name][1])
+
+    def inside_route(self) -> bool:
+        """Is a block open?"""
+        read = [value.type for value in self.state.value_stack if isinstance(value, Token)]
+        return "LBRACE" in read and not _ROUTES.isdisjoint(read)
+
     def mistake(self) -> None:
         """Note the error at the current token and find a place to go on."""
-        self.note()
+        self.settle()
         token = self.tokens[self.at]
+        if self.unclosed and token.type == "RBRACE" and len(self.state.value_stack) == 1:
+            self.unclosed -= 1  # it belongs to a route that was given up
+            self.at += 1
+            return
+        self.note()
         if token.type != "SEMICOLON" and self.fits("SEMICOLON", token.type):
             self.feed_made_up("SEMICOLON", ";")  # it was forgotten
             return
+        if self.at and self.at_route(self.at - 1) and self.inside_route():
+            self.at -= 1
         if self.at_route(self.at):
             self.to_top_level()
         elif not self.resume_in_parentheses():
@@ -141,7 +171,7 @@ class _Driver:
     def to_top_level(self) -> None:
         """Forget the unfinished route."""
         self.builder.breaks.clear()
-        self.pop_to("LOADMODULE")
+        self.unclosed += self.pop_to("LOADMODULE")
 
     def resume_in_parentheses(self) -> bool:
         """Skip to the parenthesis that closes the innermost open one, with something harmless in between."""
@@ -155,7 +185,9 @@ class _Driver:
             return False
         end = self.at
         depth = 0
-        while self.tokens[end].type not in ("SEMICOLON", "LBRACE", "RBRACE", "$END"):
+        word = values[opened - 1]
+        c_style = isinstance(word, Token) and word.type == "FOR"
+        while self.tokens[end].type not in ("LBRACE", "RBRACE", "$END") and (c_style or self.tokens[end].type != "SEMICOLON"):
             type_ = self.tokens[end].type
             if type_ == "RPAR" and not depth:
                 break
@@ -163,6 +195,8 @@ class _Driver:
             end += 1
         if self.tokens[end].type in ("RBRACE", "$END"):
             return False
+        if c_style:
+            return self.resume_behind_for(end)
         del values[opened + 1:]
         del self.state.state_stack[opened + 2:]
         for type_, text in _STAND_INS:
@@ -174,13 +208,23 @@ class _Driver:
                 return True
         return False
 
+    def resume_behind_for(self, end: int) -> bool:
+        """Finish the head of a for; False when its parenthesis does not close."""
+        if self.tokens[end].type != "RPAR":
+            return False
+        for type_, text in (("VAR", "$var(x)"), ("IN", "in"), ("VAR", "$var(x)"), ("RPAR", ")")):
+            if self.fits(type_):
+                self.feed_made_up(type_, text)
+        self.at = end + 1
+        return True
+
     def resume_at_statement(self) -> None:
         """Go on behind the next semicolon, or at the brace that ends the block; outside of routes at the next definition."""
-        depth = self.pop_to("WHILE")
-        if len(self.state.state_stack) == 1 or "LOADMODULE" in self.states[self.state.position]:
+        if not self.inside_route():
             self.pop_to("LOADMODULE")
             self.skip_to_definition()
             return
+        depth = self.pop_to("WHILE")
         if self.fits("SEMICOLON"):
             self.feed_made_up("SEMICOLON", ";")
         tokens = self.tokens
@@ -234,13 +278,15 @@ def _order(source: Source) -> dict[tuple[str, int], int]:
 
 def parse_source(source: Source) -> Script:
     """The nodes of a flattened script. Raises ConfigErrors with every mistake found, in the order of the text."""
-    tokens, errors = tokenize(source, TOKEN_KINDS)
+    tokens, errors, warnings = tokenize(source, TOKEN_KINDS)
     builder = Builder(source.stacks)
     driver = _Driver(source, tokens, builder)
     items = driver.run()
     script = Script(source.names[0], items or [], builder.warnings, source.names)
-    global_errors, warnings = check_globals(script.globals)
-    script.warnings += warnings
+    global_errors, global_warnings = check_globals(script.globals)
+    script.warnings += warnings + global_warnings
+    if errors and driver.errors and driver.errors[-1].line == tokens[-1].pos.line:
+        driver.errors.pop()  # a string that is not closed takes the end of the file with it
     errors = [*errors, *driver.errors, *builder.errors, *global_errors]
     if not errors and not any(isinstance(item, Route) for item in script.items) and not script.items:
         errors.append(ConfigError("the script is empty", file=script.file, line=1, column=1, hint="it needs a route { ... } block"))

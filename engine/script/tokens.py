@@ -15,7 +15,7 @@ from typing import Final
 from lark.lexer import Lexer
 
 from engine.errors import ConfigError, ScriptSyntaxError
-from engine.script.nodes import Pos
+from engine.script.nodes import ConfigWarning, Pos
 from engine.script.preprocessor import Source
 
 
@@ -59,17 +59,17 @@ _IPV4: Final = rf"{_NUM}\.{_NUM}\.{_NUM}\.{_NUM}"
 _PAREN: Final = r"\([^()]*(?:\([^()]*(?:\([^()]*(?:\([^()]*\)[^()]*)*\)[^()]*)*\)[^()]*)*\)"
 _TOKEN: Final = re.compile(
     _SKIP + "(?:"
-    rf"(?P<VAR>\$(?:[^\s;,()=!<>+\-*/%&|^~:\[\]{{}}\"'\#]|:(?!=))*(?:{_PAREN}|\[[^\]\s]*\](?![\w.]))?)"
+    rf"(?P<VAR>\$(?:[^\s;,()=!<>+\-*/%&|^~:\[\]{{}}\#]|:(?!=))*(?:{_PAREN}|\[[^\]\s]*\](?![\w.]))?)"
     r'|(?P<STRING>"(?:[^"\\]|\\.)*"|\'[^\']*\')'
     rf"|(?P<IPV6>(?:{_IPV6})(?:/(?:{_IPV6}|[0-9]+))?)"
-    r"|(?P<MEMGROUP>mem-group(?![\w\-]))"
+    r"|(?P<RESERVED>mem-group(?![\w\-]))"
     r"|(?P<ID>[a-zA-Z][a-zA-Z0-9_]*)"
     rf"|(?P<IPV4>{_IPV4}(?:/(?:{_IPV4}|{_NUM}))?)"
     rf"|(?P<NUMBER>0x[0-9a-fA-F]+|0[0-7]+|{_NUM})"
     r"|(?P<COMMENT>/\*)"
     r"|(?P<OP>:=|\+=|-=|\*=|/=|%=|&=|\|=|\^=|==|=~|!=|!~|<=|>=|<<|>>|&&|\|\||[-;,(){}\[\]:.=<>!+*/%&|^~])"
     r"|(?P<END>\Z)"
-    r"|(?P<OPEN>[\"'])"
+    r"|(?P<OPEN>[\"'])|(?P<QUESTION>\?)"
     r"|(?P<BAD>.))",
     re.DOTALL,
 )
@@ -151,8 +151,8 @@ def string_value(text: str) -> str:
 class _Scanner:
     """State of one run over a source."""
 
-    __slots__ = ("depth", "errors", "files", "kinds", "line", "line_start", "next_start", "numbers", "reserved", "source",
-                 "starts", "text", "tokens", "words")
+    __slots__ = ("depth", "errors", "files", "kinds", "line", "line_start", "next_start", "numbers", "source", "text", "tokens",
+                 "warnings", "words")
 
     def __init__(self, source: Source, kinds: dict[str, str]) -> None:
         self.source = source
@@ -162,6 +162,7 @@ class _Scanner:
         self.kinds = kinds
         self.tokens: list[Token] = []
         self.errors: list[ConfigError] = []
+        self.warnings: list[ConfigWarning] = []
         self.depth = 0
         self.words = _NO_WORDS
         self.line = 0
@@ -217,14 +218,14 @@ class _Scanner:
                 last = max(len(text) - 1, 0)
                 tokens.append(Token("$END", "", "", self.place(last, last), last + 1))
                 return
-            elif kind == "MEMGROUP":
-                tokens.append(Token("RESERVED", value, value, self.place(start, at), start))
+            elif kind in ("RESERVED", "QUESTION"):
+                tokens.append(Token(kind, value, value, self.place(start, at), start))
             elif kind == "OPEN":
                 self.fail("the string that begins here is not closed", self.place(start, at), f"a {value} is missing at its end")
                 at = len(text)
             else:
-                hint = "comments begin with # or /*" if value == "/" else "quote it if it belongs to a text"
-                self.fail(f"unexpected character {value!r}", self.place(start, at), hint)
+                # OpenSIPS steps over what is no part of any token: UTF-8 blanks pasted from a web page, underscores of templates
+                self.warnings.append(ConfigWarning(self.place(start, at), f"the character {value!r} outside of strings is ignored"))
 
     def word(self, text: str) -> tuple[str, str, int | str]:
         """Type, text and value of a name."""
@@ -244,9 +245,9 @@ class _Scanner:
         """Keep the depth of braces, and turn a name in front of `=` into a global parameter when outside of blocks."""
         tokens = self.tokens
         if token.text == "{":
-            before = tokens[-2].type if len(tokens) > 1 else ""
-            if before in ROUTE_WORDS.values():
-                self.depth = 0  # `route {` is never inside a block: a brace was forgotten before it
+            head = next((t.type for t in tokens[-2:-8:-1] if t.type not in _ROUTE_HEAD), "")
+            if head in _ROUTE_TYPES:
+                self.depth = 0  # `route[x] {` is never inside a block: a brace was forgotten before it
             self.depth += 1
         elif token.text == "}":
             self.depth = max(self.depth - 1, 0)
@@ -289,11 +290,13 @@ class _Scanner:
         return at
 
 
+_ROUTE_TYPES: Final = frozenset(ROUTE_WORDS.values())
+_ROUTE_HEAD: Final = frozenset({"LSQB", "RSQB", "ID", "NUMBER", "STRING", "COMMA"})
 _SOFT_TYPES: Final = frozenset(type_ for words in SOFT_WORDS.values() for type_ in words.values())
 
 
-def tokenize(source: Source, kinds: dict[str, str]) -> tuple[list[Token], list[ConfigError]]:
-    """All tokens of a source, and what could not be read. `kinds` names the token type of each global parameter."""
+def tokenize(source: Source, kinds: dict[str, str]) -> tuple[list[Token], list[ConfigError], list[ConfigWarning]]:
+    """All tokens of a source, errors and warnings. `kinds` names the token type of each global parameter."""
     scanner = _Scanner(source, kinds)
     scanner.run()
-    return scanner.tokens, scanner.errors
+    return scanner.tokens, scanner.errors, scanner.warnings
