@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from engine.errors import ScriptError
 from engine.script.posix_regex import compile_posix
-from engine.script.values import TextNumber, Value, number_of, text_of, wrap32
+from engine.script.values import NumberText, TextNumber, Value, number_of, text_of, wrap32
 
 FAILED: Final = -1
 """Outcome of a comparison that cannot be made."""
@@ -88,8 +88,8 @@ def place_of(namespace: dict[str, Any], file: str, line: int) -> tuple[str, int]
     return found if found is not None else (file, line)
 
 
-class Comparer:
-    """The comparisons that can fail: they log a warning with the place of the statement. One per server."""
+class Operators:
+    """The operators that log: what fails names the place of the statement. One per compiled script."""
 
     __slots__ = ("log",)
 
@@ -101,6 +101,16 @@ class Comparer:
         file, line = place_of(frame.f_globals, frame.f_code.co_filename, frame.f_lineno)
         self.log.warning("cannot compare %s %s %s at %s:%d", _kind(left), op, _kind(right), file, line)
         return FAILED
+
+    def calculate(self, op: str, left: Value, right: Value, right_has_text: bool) -> str | int:
+        """arithmetic(), where a division by zero is logged and gives 0."""
+        try:
+            return arithmetic(op, left, right, right_has_text)
+        except ZeroDivisionError:
+            frame = sys._getframe(1)
+            file, line = place_of(frame.f_globals, frame.f_code.co_filename, frame.f_lineno)
+            self.log.error("division by zero at %s:%d", file, line)
+            return 0
 
     def number(self, op: str, value: Value, constant: int) -> int:
         """VAR op NUMBER."""
@@ -215,16 +225,13 @@ def arithmetic(op: str, left: Value, right: Value, right_has_text: bool) -> str 
     """`left op right` by the kind of the left side: number, or text and NULL.
 
     right_has_text: the right side is a variable or a text, so a number there has a text; constants and results have none.
-    Division by zero gives 0. ValueFault when there is no result.
+    ValueFault when there is no result, ZeroDivisionError.
     """
     if isinstance(left, int):
         number = 0 if right is None else number_of(right)
         if number is None:
             raise ValueFault(f"{op} needs a number on its right side")
-        try:
-            return calculate(op, int(left), number)
-        except ZeroDivisionError:
-            return 0
+        return calculate(op, int(left), number)
     other = "" if right is None else text_of(right) if right_has_text or isinstance(right, str) else None
     if op == "+":
         if other is None:
@@ -252,6 +259,25 @@ def add(left: Value, right: Value) -> str | int:
     if left.__class__ is str and right.__class__ is str:
         return left + right  # type: ignore[operator]
     return arithmetic("+", left, right, True)
+
+
+def add_number(left: Value, number: int) -> str | int:
+    """`left + 5`."""
+    if left.__class__ is int:
+        return wrap32(left + number)  # type: ignore[operator]
+    return arithmetic("+", left, number, False)
+
+
+def subtract_number(left: Value, number: int) -> str | int:
+    """`left - 5`."""
+    if left.__class__ is int:
+        return wrap32(left - number)  # type: ignore[operator]
+    return arithmetic("-", left, number, False)
+
+
+def without_text(value: Value) -> Value:
+    """The result of an expression for a variable that refuses numbers without a text."""
+    return NumberText(value, None) if value.__class__ is int else value  # type: ignore[arg-type]
 
 
 def invert(value: Value) -> int:

@@ -129,6 +129,18 @@ class Runtime:
             raise ScriptError(f"unknown xlog level {print_of(value)!r}")
         return level
 
+    def trace(self, ctx: Context, kind: str, action: str, file: str, line: int) -> None:
+        """The line of script_trace() for the statement that comes next: ctx.slots["script_trace"] is (level, print, info),
+        print(ctx) gives the text."""
+        wanted = ctx.slots.get("script_trace") if ctx.slots is not None else None
+        if wanted is None:
+            return
+        level, text, info = wanted
+        if level <= self.log.level:
+            self.log.write(
+                level, "core", "script_trace", f"[Script Trace][{file}:{line}][{info}][{kind} {action}] -> ({text(ctx)})",
+            )
+
     def plain_log(self, level: int, text: str) -> int:
         """log(level, text)."""
         if level <= self.log.level:
