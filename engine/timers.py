@@ -68,6 +68,11 @@ class TimerWheel:
         self.size = 0
         """Timers hanging in the wheel, cancelled ones included."""
 
+    @property
+    def is_real(self) -> bool:
+        """False in virtual time, where nobody but advance() makes it pass."""
+        return self._clock is not None
+
     def now(self) -> float:
         """Seconds, only good for differences."""
         return self._time if self._clock is None else self._clock()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engine.script.values import Value
+Value = str | int | None
 
 Listener = Callable[["Event", dict[str, Value]], None]
 

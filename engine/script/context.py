@@ -71,6 +71,9 @@ class Context:
     script: Script
     msg: Message
     edits: Edits | None
+    socket: Any
+    connection: Any
+    send_socket: Any
 
     def __init__(self, server: Any, script: Any, kind: int, msg: Any) -> None:
         self.server = server

@@ -7,7 +7,6 @@ One Server is one process' worth of OpenSIPS: a script, its modules, sockets, ti
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import time
 from collections import deque
@@ -34,9 +33,6 @@ from engine.timers import Timer, TimerWheel
 from engine.transport.resolver import Resolver
 from engine.transport.sockets import Sockets
 from engine.workers import Workers
-
-# Messages make garbage without cycles; a full collection every 700 objects would cost more than it finds.
-_GC_THRESHOLD = 20_000
 
 
 class Server:
@@ -81,6 +77,8 @@ class Server:
         self.options: dict[str, str] = {}
         """-o NAME=VALUE, for $argv(NAME)."""
         self.cfg_path = ""
+        self.preprocessor: str | None = None
+        """-p CMD: the script goes through it, also at a reload."""
         self.loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]
         self.pre_request: list[Callable[[Context], bool]] = []
         """Called before the request route; False: the message is swallowed."""
@@ -132,15 +130,13 @@ class Server:
         self.watch_events(self.script)
         self.start_timer_routes(self.script)
         self.running = True
-        self.loop.call_soon(self._tick)
+        if self.timers.is_real:
+            self.loop.call_soon(self._tick)
         startup = self.script.startup
         if startup is not None:
             ctx = self.dummy_context(STARTUP)
             self.workers.run(lambda: self.run(startup, ctx))
             self.first_avps = ctx.avps
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD, 10, 10)
         self.sockets.start()
 
     async def stop(self) -> None:
@@ -154,7 +150,6 @@ class Server:
             task.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        gc.unfreeze()
         self.log.buffer_with(None)
 
     def _tick(self) -> None:

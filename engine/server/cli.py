@@ -1,0 +1,192 @@
+"""The command `opensips-like`: check a script, show its Python, or run it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import platform
+import sys
+from collections.abc import Callable
+
+import engine
+from engine.errors import ConfigErrors, OpensipsError
+from engine.log import LogRoot
+from engine.script.diagnostics import render, to_json
+from engine.server import daemon, signals
+from engine.server.core import Server
+from engine.server.options import USAGE, Options, UsageError, parse
+
+FAILED = 255
+"""Exit status of everything that did not work."""
+STOP_LIMIT = 60.0
+"""Seconds an orderly stop may take."""
+
+
+def version_text() -> str:
+    """What -V prints."""
+    machine = f"{platform.machine()}/{platform.system().lower()}"
+    return f"version: opensips-like {engine.__version__} ({machine}), scripts of OpenSIPS 3.1 to 3.6"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit status: 0, or 255 when something is wrong."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["demo"]:
+        from engine.server import demo
+
+        return int(demo.main(words[1:]) or 0)
+    log = LogRoot()
+    try:
+        options = parse(words)
+    except UsageError as error:
+        log.error("%s", error)
+        return FAILED
+    if options.version:
+        print(version_text())
+        return 0
+    if options.help:
+        print(version_text())
+        print(USAGE, end="")
+        return 0
+    try:
+        return _run(options, words, log)
+    except ConfigErrors as errors:
+        _show(errors, options, log)
+        return FAILED
+    except OpensipsError as error:
+        log.critical("%s", error)
+        return FAILED
+    finally:
+        log.flush()
+
+
+def _show(errors: ConfigErrors, options: Options, log: LogRoot) -> None:
+    """Print the errors of a script, for people or for programs."""
+    log.flush()
+    if options.json:
+        print(to_json(errors))
+        return
+    text = render(errors)
+    sys.stderr.buffer.write(text.encode("latin-1", "replace"))
+    if not text.endswith("\n"):
+        sys.stderr.buffer.write(b"\n")
+    sys.stderr.buffer.flush()
+    log.error("failed to load the script %s", options.cfg)
+
+
+def _run(options: Options, words: list[str], log: LogRoot) -> int:
+    if options.chroot:
+        daemon.change_root(options.chroot)
+    # The script's own path counts from where we were started, everything inside it from the working directory.
+    cfg = options.cfg if options.cfg == "-" or not options.workdir else os.path.abspath(options.cfg)
+    if options.workdir:
+        daemon.change_directory(options.workdir)
+    server = Server(log=log, compat=options.compat)
+    server.argv = ["opensips-like", *words]
+    server.options = options.values
+    server.cfg_path = cfg
+    server.preprocessor = options.preprocessor
+    server.overrides.append(options.apply)
+    if options.check or options.show_python:
+        return _check(server, options)
+    child = daemon.Daemon()
+    if not (options.foreground or options.debug):
+        status = child.fork()
+        if status is not None:
+            return status
+    try:
+        return _serve(server, options, child)
+    finally:
+        child.ready(FAILED)
+
+
+def _check(server: Server, options: Options) -> int:
+    """-C: read, load the modules, check and compile; nothing is opened."""
+    loop = asyncio.new_event_loop()
+    server.loop = loop
+    try:
+        server.load(check_only=True)
+    finally:
+        loop.close()
+    if options.show_python:
+        for _, text in server.script.python:
+            print(text)
+        return 0
+    if options.json:
+        print("[]")
+    server.log.notice("config file ok, exiting...")
+    return 0
+
+
+def _tune_garbage() -> None:
+    """What start-up made stays: take it out of collections. Messages make garbage without cycles, so look for it rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's event loop where it is installed, else the standard one."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _serve(server: Server, options: Options, child: daemon.Daemon) -> int:
+    """Start, run until told to stop, stop."""
+    log = server.log
+    loop = new_loop()
+    asyncio.set_event_loop(loop)
+    server.loop = loop
+    files: list[daemon.PidFile] = []
+    try:
+        server.load()
+        for sentence in options.no_effect:
+            log.info("%s", sentence)
+        if server.settings.chroot and not options.chroot:
+            daemon.change_root(server.settings.chroot)
+        if server.settings.workdir and not options.workdir:
+            daemon.change_directory(server.settings.workdir)
+        # Before anybody opens a socket or database: a second start must not disturb the first one.
+        files += [daemon.PidFile(options.pid_file)] if options.pid_file else []
+        files += [daemon.PidFile(options.pgid_file, group=True)] if options.pgid_file else []
+        loop.run_until_complete(_live(server, options, lambda: child.ready(0)))
+    finally:
+        for file in files:
+            file.remove()
+        log.buffer_with(None)
+        loop.close()
+    return 0
+
+
+async def _live(server: Server, options: Options, ready: Callable[[], None]) -> None:
+    """The life of a loaded server."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    server.stop_requested = stopped.set
+    signals.install(server, stopped.set)
+    daemonised = not (options.foreground or options.debug)
+    try:
+        await server.start()
+        if options.user or options.group:
+            daemon.change_user(options.user, options.group)
+        ready()
+        if daemonised:
+            daemon.Daemon.detach(server.settings.log_stdout, server.settings.stderror_enabled)
+        _tune_garbage()
+        server.log.notice("opensips-like %s is up, listening on %s", engine.__version__, ", ".join(
+            socket.name for socket in server.sockets.all))
+        server.log.buffer_with(loop.call_soon)
+        await stopped.wait()
+        server.log.notice("stopping")
+    finally:
+        server.log.buffer_with(None)
+        try:
+            await asyncio.wait_for(server.stop(), STOP_LIMIT)
+        except TimeoutError:
+            server.log.critical("the modules did not stop within %d seconds", STOP_LIMIT)
+
+
