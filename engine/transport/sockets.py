@@ -227,6 +227,8 @@ class Sockets:
         except ValueError:
             return None
         host = plain_ip(host) or host.lower()
+        if not host:
+            return None
         for socket in self.all:
             if not proto and not port and socket.tag and socket.tag.lower() == host:
                 return socket
