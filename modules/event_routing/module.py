@@ -31,7 +31,6 @@ class EventRoutingModule(Module):
         """(tick, number, waiter) as a heap; those that ended before their time are swept out now and then."""
         self.sweep_at = 1024
         self.ticking: Any = None
-        self.named_routes: set[str] = set()
         self.named_events: set[str] = set()
 
     async def child_init(self) -> None:
@@ -42,13 +41,9 @@ class EventRoutingModule(Module):
             self.ticking.cancel()
 
     def cfg_validate(self, script: Any) -> None:
-        """Routes and events named in the script must exist; notify_on_event() needs tm."""
+        """Events named in the script must exist; notify_on_event() needs tm."""
         if self.tm is None and script.uses("notify_on_event"):
             raise ConfigError("notify_on_event() needs the module tm, which was not loaded at start-up")
-        for route in sorted(self.named_routes):
-            if route not in script.routes and script.uses("notify_on_event"):
-                self.named_routes.discard(route)
-                raise ConfigError(f"notify_on_event() names route[{route}], which does not exist")
         for event in sorted(self.named_events):
             # An event whose name is only known when it is raised cannot be judged here.
             if self.server.events.find(event) is None and not script.uses("raise_event"):
@@ -97,8 +92,9 @@ class EventRoutingModule(Module):
         return name
 
     def route_name(self, name: str) -> str:
-        """Fixup: the route is looked up when it is due, so that it is the one of the script then running."""
-        self.named_routes.add(name)
+        """Fixup: the route must exist; it is looked up when it is due, so that a reload replaces it."""
+        if name not in self.server.registry.route_names.get("request", ()):
+            raise ConfigError(f"notification route [{name}] is not defined")
         return name
 
     def filter_avp(self, var: Var) -> Var:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
 
 from engine.module import ALL_ROUTES, FAILURE, ONREPLY, REQUEST, Context, Static, async_function, function, modparam, stat
 from engine.sip.names import reason_phrase
-from modules.registrar.queries import Queries
+from modules.registrar.queries import ROUTES, Queries
 from modules.registrar.removal import Removal
 from modules.registrar.reply import save_reply
 from modules.shared.reg.base import RegBase, avp_name
@@ -120,7 +119,7 @@ class Registrar(Queries, Removal, RegBase):
         """
         return self.wake is not None and self.wake.failed(prid) > 0
 
-    @function()
+    @function(ROUTES)
     def add_sock_hdr(self, ctx: Context, name: str) -> int:
         """Add a header with the socket the request came in on, for the registrar behind. 1, -1 error."""
         if ctx.socket is None:

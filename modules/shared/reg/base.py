@@ -98,6 +98,8 @@ class RegBase(Module):
             bool(self.usrloc.use_domain), bool(self.case_sensitive), self.realm_prefix, self.max_username_len,
             self.max_domain_len, self.max_aor_len, self.gruu_secret,
         )
+        names = self.server.registry.flag_names
+        self.tcp_flag: int = names.bit(self.tcp_persistent_flag) if self.tcp_persistent_flag else 0
         self.push: Push | None = None
         self.wake: Wake | None = None
         if self.pn_enable:
@@ -160,16 +162,6 @@ class RegBase(Module):
         """Text of the newest value of an AVP, "" without one."""
         values = avps.get(name) if name is not None else None
         return (text_of(values[-1]) or "") if values else ""
-
-    def tcp_flag(self, script: Any) -> int:
-        """Bit of tcp_persistent_flag among the message flags, 0 when it is not used."""
-        name = self.tcp_persistent_flag
-        return script.flag_names.bit(name) if name else 0
-
-    def nat_flag(self, script: Any) -> int:
-        """Bit of usrloc's nat_bflag among the branch flags, 0 when it is not set."""
-        name = getattr(self.usrloc, "nat_bflag", None)
-        return script.branch_flag_names.bit(name) if name else 0
 
 
 def is_current(contact: Any, now: int) -> bool:

@@ -327,7 +327,7 @@ class Registration:
         cflags = ctx.branch_flags
         received = self.path_received
         if received:
-            cflags |= mod.nat_flag(ctx.script)
+            cflags |= mod.usrloc.nat_flag
         elif mod.received_avp is not None:
             received = mod.newest(ctx.avps, mod.received_avp)
         if len(received) > MAX_RECEIVED:
@@ -376,7 +376,7 @@ class Registration:
         """Let a stream connection live as long as the longest registration over it."""
         ctx = self.ctx
         connection = ctx.connection
-        if connection is None or not self.mod.tcp_persistent_flag or not ctx.flags & self.mod.tcp_flag(ctx.script):
+        if connection is None or not ctx.flags & self.mod.tcp_flag:
             return
         longest = max((item.lifetime for item in self.wanted), default=0)
         connection.keep_for(longest + 10)

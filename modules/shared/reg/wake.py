@@ -276,7 +276,7 @@ class Wake:
         for waiting in found:
             self.end(waiting)
             waiting.subscription.cancel()
-            self.count("pn_failed")
+            self.count("pn_failed_count")
             if waiting.future is not None:
                 if not waiting.future.done():
                     waiting.future.set_result(mod.pn_timeout_code)
