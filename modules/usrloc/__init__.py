@@ -10,23 +10,45 @@ the registrar, and the ul_*_key() functions here.
 from __future__ import annotations
 
 
+from typing import Any
+
+from engine.db.interface import Connection, Driver, check_version, find_driver
+from engine.db.url import DbUrl
+from engine.errors import ConfigError, DbError
 from engine.module import Module, event, modparam, stat
-from modules.usrloc.api import AOR_DELETE, AOR_INSERT, DELETE, INSERT, UPDATE
+from modules.usrloc.api import AOR_DELETE, AOR_INSERT, CS_NEW, DELETE, INSERT, UPDATE
+from modules.usrloc.columns import UsrlocColumns
 from modules.usrloc.contact import Contact, Record
 from modules.usrloc.domain import Domain
 from modules.usrloc.keys import UsrlocKeys
-from modules.usrloc.mi import UsrlocMi
-from modules.usrloc.modes import Mode, working_mode
+from modules.usrloc.loading import load_domain
+from modules.usrloc.mi import UsrlocMi, socket_text
+from modules.usrloc.modes import NO_WRITE, WRITE_THROUGH, Mode, working_mode
 from modules.usrloc.news import AOR_PARAMS, CONTACT_PARAMS, REFRESH_PARAMS, Callback, News
+from modules.usrloc.rows import TABLE_VERSION, Rows
 from modules.usrloc.schedule import Refresh
+from modules.usrloc.sqlonly import SqlDomain
+from modules.usrloc.writer import PATIENCE, Writer
+
+_LAST_WRITE = 10.0
+"""Seconds the database gets at the end to take what it has not got yet."""
 
 
-class Usrloc(UsrlocMi, UsrlocKeys, Module):
+class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
     """The module (modules.usrloc.api.Usrloc)."""
 
     db_url = modparam(str, "", help="database of the registrations, e.g. sqlite:///path")
     timer_interval = modparam(int, 60, min=1, help="seconds between two removals of what has expired (and writes, in write-back)")
     working_mode_preset = modparam(str, "", help="how registrations are kept; see the manual")
+    cachedb_url = modparam(str, "", help="for cluster modes, which this server does not have")
+    location_cluster = modparam(int, 0, help="for cluster modes, which this server does not have")
+    ha_cluster = modparam(int, 0, help="for cluster modes", effect="there is no cluster")
+    ha_shtag = modparam(str, "", help="for cluster modes", effect="there is no cluster")
+    pinging_mode = modparam(str, "", choices=("ownership", "cooperation"), help="for clusters", effect="there is no cluster")
+    shared_pinging = modparam(int, 0, help="former name of pinging_mode", effect="there is no cluster")
+    skip_replicated_db_ops = modparam(int, 0, help="for cluster modes", effect="there is no cluster")
+    max_contact_delete = modparam(int, 10, min=1, help="rows per statement that deletes")
+    regen_broken_contactid = modparam(int, 0, help="give contacts new ids whose id does not belong to their AoR")
     cluster_mode = modparam(str, "", help="part of a working mode")
     restart_persistency = modparam(str, "", help="part of a working mode")
     sql_write_mode = modparam(str, "", help="part of a working mode")
@@ -54,7 +76,8 @@ class Usrloc(UsrlocMi, UsrlocKeys, Module):
 
     def mod_init(self) -> None:
         self.mode: Mode = working_mode(
-            self.working_mode_preset, self.db_mode, self.cluster_mode, self.restart_persistency, self.sql_write_mode, 0, self.log,
+            self.working_mode_preset, self.db_mode, self.cluster_mode, self.restart_persistency, self.sql_write_mode,
+            self.location_cluster, self.log,
         )
         self.slots = 512 if self.hash_size <= 1 else 1 << self.hash_size
         self.domains: dict[str, Domain] = {}
@@ -64,11 +87,99 @@ class Usrloc(UsrlocMi, UsrlocKeys, Module):
             AOR_INSERT: self.E_UL_AOR_INSERT, AOR_DELETE: self.E_UL_AOR_DELETE, INSERT: self.E_UL_CONTACT_INSERT,
             UPDATE: self.E_UL_CONTACT_UPDATE, DELETE: self.E_UL_CONTACT_DELETE,
         }, self.E_UL_CONTACT_REFRESH, self.E_UL_LATENCY_UPDATE)
+        names = self.server.registry.branch_flag_names
+        self._rows = Rows(self.column_names(), bool(self.use_domain), names.text, names.mask_of, self._find_socket)
+        self._writer: Writer | None = None
+        self._connection: Connection | None = None
+        self._driver: tuple[Driver, DbUrl] | None = None
+        self._started = False
+        if self.mode.needs_database:
+            if not self.db_url:
+                raise ConfigError("usrloc: this working mode needs a database", hint='set modparam("usrloc", "db_url", ...)')
+            self._driver = find_driver(self.server.registry, self.db_url)
+            if self.mode.write != NO_WRITE:
+                self._writer = Writer(
+                    self._rows, self.log, self.server.spawn, self.mode.write == WRITE_THROUGH, self.max_contact_delete,
+                )
 
     async def child_init(self) -> None:
+        if self._driver is not None:
+            driver, url = self._driver
+            try:
+                self._connection = await driver.connect(url)
+                for domain in self.domains.values():
+                    await self._open(domain)
+            except DbError as error:
+                raise ConfigError(f"usrloc: database {url}: {error}") from None
+        if self._writer is not None:
+            self._writer.connection = self._connection
+            self._writer.begin()
+        self._started = True
         self.server.timers.every(self.timer_interval, self._tick)
         if self._refresh is not None:
             self.server.timers.every(1, self._tick_refresh)
+
+    async def destroy(self) -> None:
+        if self._writer is not None and not await self._writer.drain(_LAST_WRITE):
+            self.log.error("%d contacts could not be written to the database and are lost", self._writer.backlog)
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _open(self, domain: Domain) -> None:
+        """Check a table and, unless it stays there, read it. Raises DbError."""
+        assert self._connection is not None
+        await check_version(self._connection, domain.name, TABLE_VERSION)
+        if isinstance(domain, SqlDomain):
+            domain.connection = self._connection
+            await domain.check()
+            return
+        assert self._writer is not None
+        count = await load_domain(
+            domain, self._connection, self._rows, self._writer, self.log, self.now(), bool(self.regen_broken_contactid),
+        )
+        self.log.info("%d contacts read from table %s", count, domain.name)
+
+    async def _open_late(self, domain: Domain) -> None:
+        """A table that a reloaded script names first."""
+        try:
+            await self._open(domain)
+        except DbError as error:
+            self.log.error("table %s cannot be used: %s", domain.name, error)
+
+    def _find_socket(self, text: str) -> Any:
+        """The listening socket of a row, None when the server does not have it any more."""
+        found = self.server.sockets.find(text)
+        if found is None:
+            for socket in self.server.sockets.all:
+                if socket_text(socket) == text:
+                    return socket
+        return found
+
+    # ---------------------------------------------------------------- the database
+
+    @property
+    def writes_sql(self) -> bool:
+        """Whether memory is written to a database."""
+        return self._writer is not None
+
+    def settle(self) -> None:
+        """Wait in the worker until what was changed so far is in the database (modules.usrloc.api)."""
+        if self._writer is not None:
+            self._writer.settle(self.server.workers)
+
+    async def flush(self) -> bool:
+        """Write what the database has not got yet; False when it does not take it now."""
+        return self._writer is None or await self._writer.drain(PATIENCE)
+
+    async def resync(self, domain: Domain, record: Record | None) -> None:
+        """Delete the rows of a table (or an AoR) and have them written anew. Raises DbError."""
+        assert self._writer is not None and self._connection is not None
+        await self._writer.drain(PATIENCE)
+        await self._connection.delete(domain.name, [] if record is None else self._rows.of_aor(record.aor))
+        for one in list(domain.records()) if record is None else [record]:
+            for contact in one.contacts:
+                contact.state = CS_NEW
+                self._writer.changed(one, contact)
 
     # ---------------------------------------------------------------- tables
 
@@ -76,11 +187,20 @@ class Usrloc(UsrlocMi, UsrlocKeys, Module):
         """The table of that name; made when a script names it first."""
         found = self.domains.get(name)
         if found is None:
-            found = self.domains[name] = Domain(
-                name, self.now, self._news, newest_first=bool(self.desc_time_order), refresh=self._refresh,
-                lead=lambda: self._lead,
-            )
+            newest_first = bool(self.desc_time_order)
+            if self.mode.sql_only:
+                found = SqlDomain(
+                    name, self.now, self._news, self._rows, self.server.workers.wait, self.log, newest_first=newest_first,
+                )
+            else:
+                found = Domain(
+                    name, self.now, self._news, newest_first=newest_first, sink=self._writer, refresh=self._refresh,
+                    lead=lambda: self._lead,
+                )
+            self.domains[name] = found
             self._register_statistics(found)
+            if self._started and self._driver is not None:
+                self.server.spawn(self._open_late(found), f"usrloc table {name}")
         return found
 
     def find_domain(self, name: str) -> Domain | None:
@@ -145,7 +265,12 @@ class Usrloc(UsrlocMi, UsrlocKeys, Module):
     def _tick(self) -> None:
         now = self.now()
         for domain in list(self.domains.values()):
-            domain.expire(now)
+            try:
+                domain.expire(now)
+            except DbError as error:
+                self.log.error("table %s cannot be cleaned up: %s", domain.name, error)
+        if self._writer is not None:
+            self._writer.begin()
 
     def _tick_refresh(self) -> None:
         assert self._refresh is not None

@@ -165,7 +165,7 @@ class Record:
         self.contacts: list[Contact] = []
         """In the order lookup() uses."""
         self.aor_hash = aor_hash(aor)
-        # Random labels: an id can neither be guessed nor collide with one of another server on the same table.
+        # Random labels: ids can neither be guessed nor collide with those of another server on the same table.
         self.label = secrets.randbits(32)
         self.next_label = secrets.randbits(14)
         self._kv: dict[str, Any] | None = None
@@ -186,11 +186,16 @@ class Record:
         """Whether there are pairs."""
         return bool(self._kv)
 
+    def continue_after(self, contact_id: int) -> None:
+        """Ids to come follow on this one, so that their order is that of registration."""
+        _, self.label, label = unpack_contact_id(contact_id)
+        self.next_label = label + 1
+
     def new_contact_id(self) -> int:
         """An id no contact of this record has."""
         taken = {contact.contact_id for contact in self.contacts}
         while True:
             made = pack_contact_id(self.aor_hash, self.label, self.next_label)
-            self.next_label = secrets.randbits(14)
+            self.next_label += 1
             if made not in taken:
                 return made

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modules.usrloc.api import (
-    AOR_DELETE, AOR_INSERT, CS_DIRTY, CS_SYNC, DELETE, EXPIRE, FL_MEM, FL_PN_ON, INSERT, UPDATE,
+    AOR_DELETE, AOR_INSERT, CS_DIRTY, CS_NEW, CS_SYNC, DELETE, EXPIRE, FL_MEM, FL_PN_ON, INSERT, UPDATE,
 )
-from modules.usrloc.contact import Contact, Record
+from modules.usrloc.contact import Contact, Record, aor_hash
 from modules.usrloc.matching import Mode, find_contact
 from modules.usrloc.news import News
 from modules.usrloc.schedule import Expiry, Refresh
@@ -102,7 +102,9 @@ class Domain:
         made = Contact(record.aor, contact.get("contact_id") or record.new_contact_id(), contact)
         if not made.last_modified:
             made.last_modified = self._clock()
+        first = self._first(record)
         self._place(record, made)
+        self._keys_moved(record, first)
         news.contact(INSERT, record, made)
         if self.sink is not None and not made.flags & FL_MEM:
             self.sink.changed(record, made)
@@ -114,17 +116,20 @@ class Domain:
         contact.change(fields)
         if "last_modified" not in fields:
             contact.last_modified = self._clock()
+        first = self._first(record)
         if self._newest_first:
             record.contacts.remove(contact)
             record.contacts.insert(0, contact)
         elif contact.q != q:
             record.contacts.remove(contact)
             self._order(record, contact)
+        self._keys_moved(record, first)
         self._watch(contact)
         if contact.state == CS_SYNC:
             contact.state = CS_DIRTY
         self._news.contact(UPDATE, record, contact)
-        if self.sink is not None and not contact.flags & FL_MEM:
+        # A contact that has become memory-only loses the row it has.
+        if self.sink is not None and not (contact.flags & FL_MEM and contact.state == CS_NEW):
             self.sink.changed(record, contact)
 
     def delete(self, record: Record, contact: Contact) -> None:
@@ -155,25 +160,57 @@ class Domain:
     def keys_changed(self, record: Record) -> None:
         """The key-value pairs of a record were changed: they are written with its first contact."""
         if record.contacts:
-            contact = record.contacts[0]
-            if contact.state == CS_SYNC:
-                contact.state = CS_DIRTY
-            if self.sink is not None and not contact.flags & FL_MEM:
-                self.sink.changed(record, contact)
+            self._rewrite(record, record.contacts[0])
+
+    def _rewrite(self, record: Record, contact: Contact) -> None:
+        if contact.state == CS_SYNC:
+            contact.state = CS_DIRTY
+        if self.sink is not None and not contact.flags & FL_MEM:
+            self.sink.changed(record, contact)
+
+    @staticmethod
+    def _first(record: Record) -> Contact | None:
+        """The contact whose row carries the pairs of the record; None when there are no pairs."""
+        return record.contacts[0] if record.has_kv and record.contacts else None
+
+    def _keys_moved(self, record: Record, before: Contact | None) -> None:
+        """Another contact may carry the pairs now: both rows have to be written."""
+        if before is not None and record.contacts and record.contacts[0] is not before:
+            self._rewrite(record, record.contacts[0])
+            if before in record.contacts:
+                self._rewrite(record, before)
 
     # ---------------------------------------------------------------- used when loading
 
-    def load(self, aor: str, contact: Contact, label: int | None) -> Record:
-        """Put a contact from the database in place: no news, nothing to write. label: that of the record, from its id."""
+    def load(self, aor: str, contact: Contact, fits: bool) -> Record:
+        """Put a contact from the database in place: no news, nothing to write. fits: its id belongs to the AoR."""
         record = self._records.get(aor)
         if record is None:
             record = self._records[aor] = Record(aor, self)
-            if label is not None:
-                record.label = label
+        if fits:
+            record.continue_after(contact.contact_id)
         contact.aor = record.aor
         contact.state = CS_SYNC
         self._place(record, contact)
         return record
+
+    @staticmethod
+    def hash_of(aor: str) -> int:
+        """The hash that is part of the ids of an AoR's contacts."""
+        return aor_hash(aor)
+
+    def stranger(self, aor: str) -> Record:
+        """A record that is not part of the table: for rows without a contact."""
+        return Record(aor, self)
+
+    def renumber(self, record: Record, contact: Contact) -> None:
+        """Give a contact a new id."""
+        if self._by_id is not None:
+            self._by_id.pop(contact.contact_id, None)
+        contact.contact_id = record.new_contact_id()
+        contact.state = CS_NEW
+        if self._by_id is not None:
+            self._by_id[contact.contact_id] = record
 
     # ---------------------------------------------------------------- inside
 
@@ -215,13 +252,15 @@ class Domain:
     def _remove(self, record: Record, contact: Contact, kind: str) -> None:
         if contact not in record.contacts:
             return
+        first = self._first(record)
         record.contacts.remove(contact)
+        self._keys_moved(record, first)
         self._expiry.forget(contact)
         self.contact_count -= 1
         if self._by_id is not None:
             self._by_id.pop(contact.contact_id, None)
         self._news.contact(kind, record, contact)
-        if self.sink is not None and not contact.flags & FL_MEM:
+        if self.sink is not None:
             self.sink.removed(record, contact)
         if not record.contacts:
             self._drop_empty(record)

@@ -27,13 +27,13 @@ Callback = Callable[[Any, Any], None]
 class News:
     """Tells callbacks and subscribers. events: kind of news -> Event; expiry counts as deletion there."""
 
-    def __init__(self, events: dict[str, Event], refresh: Event, latency: Event) -> None:
+    def __init__(self, events: dict[str, Any], refresh: Any, latency: Any) -> None:
         self._callbacks: dict[str, list[Callback]] = {
             kind: [] for kind in (INSERT, UPDATE, DELETE, EXPIRE, AOR_INSERT, AOR_DELETE)
         }
-        self._events = {**events, EXPIRE: events[DELETE]}
-        self._refresh = refresh
-        self._latency = latency
+        self._events: dict[str, Event] = {**events, EXPIRE: events[DELETE]}
+        self._refresh: Event = refresh
+        self._latency: Event = latency
 
     def register(self, kind: str, call: Callback) -> None:
         """call(record, contact | None) at every news of that kind; unknown kinds raise KeyError."""
