@@ -48,7 +48,9 @@ def explain(tokens: list[Token], at: int, expected: frozenset[str], values: list
     """The error for `tokens[at]`; `expected` are the types that would fit, `values` is the parser's stack."""
     token = tokens[at]
     before = tokens[at - 1] if at else Token("", "", "", token.pos, 0)
-    after = tokens[at + 1] if at + 1 < len(tokens) else token
+    if at + 1 == len(tokens):
+        tokens = [*tokens, token]
+    after = tokens[at + 1]
     message, hint = (
         (_top_level(token, before, after, values) if token.type != "QUESTION" else _TERNARY)
         or _parameter(tokens, at, values)
@@ -90,7 +92,8 @@ def _top_level(token: Token, before: Token, after: Token, values: list[Any]) -> 
         if after.type in ("LPAR", "EQUAL", "SEMICOLON", "COLONEQUAL") or token.type == "VAR":
             return f"a statement outside of a route: {_shown(token)}", "statements stand in route { ... } and its kin"
         near = _nearest(token.text, [*ROUTE_WORDS, "loadmodule", "modparam"])
-        return f"unexpected {_shown(token)} outside of a route", f"did you mean {near}?" if near else "expected name = value or a route"
+        hint = f"did you mean {near}?" if near else "expected name = value or a route"
+        return f"unexpected {_shown(token)} outside of a route", hint
     if token.type == "SEMICOLON":
         return "a ';' outside of a route", "parameters, loadmodule and modparam end without one"
     if token.type == "LBRACE":
@@ -112,7 +115,7 @@ def _parameter(tokens: list[Token], at: int, values: list[Any]) -> Said | None:
         if name.type in ("G_SOCKET", "G_ALIAS", "G_ADDRESS") and (
             before.type == "DOT" or after.type == "DOT" or (after.type == "MINUS" and token.text in NUMBER_WORDS)
         ):
-            return f"invalid host name at {_shown(token)}", "use quotes if the name holds digits at its front or words of the language"
+            return f"invalid host name at {_shown(token)}", "use quotes if the name holds words of the language"
         if name.type == "G_SOCKET":
             return _socket(token, before, name)
         if before is name or before.type == "EQUAL":
@@ -168,7 +171,7 @@ def _capitals(token: Token, values: list[Any]) -> Said | None:
 def _statement(tokens: list[Token], at: int, expected: frozenset[str]) -> Said | None:
     """Where a statement might begin, or right after a word that could have begun one."""
     token, before = tokens[at], tokens[at - 1] if at else tokens[at]
-    after = tokens[at + 1] if at + 1 < len(tokens) else token
+    after = tokens[at + 1]
     if before.type == "ID" and expected == {"LPAR"}:
         name = before.text
         if name in _FOREIGN:
@@ -253,7 +256,7 @@ def _comparison(token: Token, before: Token, top: Any) -> Said:
             return f"a comparison of a comparison: a {top.op} b {op} c", "write a == b && b == c"
         return f"a constant on the left of {op}", f"turn it around: $var(x) {_turned(op)} {before.text}"
     if before.type == "RPAR":
-        return f"the result of a call cannot be compared with {op}", "assign it first: $var(rc) = f(...); or use $rc behind the call"
+        return f"the result of a call cannot be compared with {op}", "assign it first: $var(rc) = f(...); or use $rc afterwards"
     if isinstance(top, n.Compare | n.Arith):
         return f"an expression on the left of {op}", "only a variable may stand there: assign to one first"
     return f"{op} cannot stand here", "the left side of a comparison is a variable"
@@ -284,6 +287,8 @@ def _argument(token: Token, after: Token, expected: frozenset[str], values: list
     if call is None or "VAR" not in expected and "STRING" not in expected and "RPAR" not in expected:
         return None
     name = call.text
+    if token.type == "NULL":
+        return f"NULL as an argument of {name}()", "leave the argument out instead"
     if token.type in ("ID", "RESERVED") or token.text in KEYWORDS:
         if after.type == "LPAR":
             return f"a call as an argument of {name}()", "assign its result to a variable and pass that"
@@ -297,8 +302,6 @@ def _argument(token: Token, after: Token, expected: frozenset[str], values: list
         return f"an expression as an argument of {name}()", "assign it to a variable and pass that"
     if token.type in ("STRING", "VAR", "NUMBER") and "COMMA" in expected:
         return f"',' is missing before {_shown(token)}", ""
-    if token.type == "NULL":
-        return f"NULL as an argument of {name}()", "leave the argument out instead"
     if name in _PARENTHESES or name.upper() in _PARENTHESES:
         return f"bad arguments for {name}()", f"write {_PARENTHESES[name.upper()]}"
     return f"bad arguments for command <{name}>: unexpected {_shown(token)}", ""

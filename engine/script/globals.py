@@ -51,7 +51,7 @@ _POLL: Final = ("poll", "epoll", "epoll_lt", "epoll_et", "sigio_rt", "select", "
 _TOS: Final = ("IPTOS_LOWDELAY", "IPTOS_THROUGHPUT", "IPTOS_RELIABILITY", "IPTOS_MINCOST", "IPTOS_LOWCOST")
 _FACILITIES: Final = tuple(
     f"LOG_{name}" for name in
-    "AUTH CRON DAEMON KERN LOCAL0 LOCAL1 LOCAL2 LOCAL3 LOCAL4 LOCAL5 LOCAL6 LOCAL7 LPR MAIL NEWS USER UUCP AUTHPRIV FTP SYSLOG".split()
+    (*"AUTH AUTHPRIV CRON DAEMON FTP KERN LPR MAIL NEWS SYSLOG USER UUCP".split(), *(f"LOCAL{digit}" for digit in range(8)))
 )
 
 PARAMETERS: Final[dict[str, Parameter]] = {
@@ -189,7 +189,8 @@ REMOVED: Final[dict[str, str]] = {
     "tcp_async": "use modparam(\"proto_tcp\", \"tcp_async\", n)", "reply_to_via": "use force_rport()",
     "use_children": "use use_workers behind the socket", "max_len": "use maxbuffer", "syn_branch": "branches are always made up",
     "tls_verify_server": "use modparam(\"tls_mgm\", ...)", "tls_certificate": "use modparam(\"tls_mgm\", \"certificate\", ...)",
-    "tls_private_key": "use modparam(\"tls_mgm\", \"private_key\", ...)", "tls_method": "use modparam(\"tls_mgm\", \"tls_method\", ...)",
+    "tls_private_key": "use modparam(\"tls_mgm\", \"private_key\", ...)",
+    "tls_method": "use modparam(\"tls_mgm\", \"tls_method\", ...)",
     "tls_ca_list": "use modparam(\"tls_mgm\", \"ca_list\", ...)", "import_file": "write import_file \"name\" without =",
     "include_file": "write include_file \"name\" without =",
 }
@@ -247,7 +248,8 @@ def _value(param: n.GlobalParam, entry: Parameter) -> object:
         hint = "remove the quotes" if value.is_string and ("I" in kind or value.value.isdigit()) else ""
         if not value.is_string and "S" in kind:
             hint = f'write "{value.value}"'
-        raise _wrong(param, f"{param.name} expects {_KIND_NAMES[kind]}, not {'a string' if value.is_string else 'a bare word'}", hint)
+        given = "a string" if value.is_string else "a bare word"
+        raise _wrong(param, f"{param.name} expects {_KIND_NAMES[kind]}, not {given}", hint)
     if entry.words and value.value not in entry.words:
         near = nearest(value.value, entry.words)
         raise _wrong(param, f"unknown value {value.value} of {param.name}", f"did you mean {near}?" if near else

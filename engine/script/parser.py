@@ -1,7 +1,7 @@
 """From a script to nodes.
 
-The tables come from grammar.lark (LALR); this drives them token by token, so that after a syntax error reading goes on: at the next
-statement, inside the same parentheses, or at the next route, and a script is told all its mistakes at once.
+The tables come from grammar.lark (LALR); this drives them token by token, so that reading goes on after a syntax error (at the
+next statement, behind the parentheses, or at the next route) and a script is told all its mistakes at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.errors import ConfigError, ConfigErrors
 from engine.script.builder import Builder
 from engine.script.explain import explain
 from engine.script.globals import TOKEN_KINDS, check_globals
-from engine.script.nodes import Pos, Route, Script
+from engine.script.nodes import Script
 from engine.script.preprocessor import Source, flatten, read_script
 from engine.script.tokens import ROUTE_WORDS, TOP_LEVEL, NoLexer, Token, tokenize
 
@@ -46,7 +46,7 @@ class _Driver:
 
     def __init__(self, source: Source, tokens: list[Token], builder: Builder) -> None:
         rules, table = _tables()
-        callbacks = ParseTreeBuilder(rules, Tree, False, False, True).create_callback(builder)
+        callbacks = ParseTreeBuilder(rules, Tree, False, False, True).create_callback(builder)  # type: ignore[no-untyped-call]
         self.state: ParserState[Any] = ParserState(ParseConf(table, callbacks, "start"), None)  # type: ignore[arg-type]
         self.states: dict[Any, dict[str, tuple[Any, Any]]] = table.states
         self.source = source
@@ -88,7 +88,7 @@ class _Driver:
 
     def expected(self) -> frozenset[str]:
         """The types of token that would fit."""
-        return frozenset(name for name in self.states[self.state.position] if (name.isupper() or name == "$END") and self.fits(name))
+        return frozenset(name for name in self.states[self.state.position] if not name.islower() and self.fits(name))
 
     # -------------------------------------------------------------------------------------------------------- recovery
 
@@ -288,8 +288,8 @@ def parse_source(source: Source) -> Script:
     if errors and driver.errors and driver.errors[-1].line == tokens[-1].pos.line:
         driver.errors.pop()  # a string that is not closed takes the end of the file with it
     errors = [*errors, *driver.errors, *builder.errors, *global_errors]
-    if not errors and not any(isinstance(item, Route) for item in script.items) and not script.items:
-        errors.append(ConfigError("the script is empty", file=script.file, line=1, column=1, hint="it needs a route { ... } block"))
+    if not errors and not script.items:
+        errors.append(ConfigError("the script is empty", script.file, 1, 1, hint="it needs a route { ... } block"))
     if errors:
         order = _order(source)
         for error in errors:
@@ -305,8 +305,8 @@ def parse_text(text: str, name: str = "<text>", *, preprocessor_cmd: str | None 
 
 
 def parse_file(path: str, *, preprocessor_cmd: str | None = None) -> Script:
-    """Parse a script file and what it includes; `-` is standard input, `preprocessor_cmd` is the `-p` command. Raises ConfigErrors."""
+    """Parse a script file (`-`: standard input) and what it includes. Raises ConfigErrors.
+
+    `preprocessor_cmd` is the command of `-p`: it gets the whole text and prints the one to be parsed.
+    """
     return parse_source(read_script(path, preprocessor_cmd))
-
-
-__all__ = ["Pos", "parse_file", "parse_source", "parse_text"]

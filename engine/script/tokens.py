@@ -1,9 +1,9 @@
 """The lexer: a flattened script to tokens.
 
 One regular expression finds a token and the blanks and `#` comments before it; nested comments, and variables whose parentheses
-nest deep, are walked by hand. The grammar is free of context except for the words of some definitions (`as`, `tag`, `scale up to`):
-they are words only behind `socket =`, `alias =` and so on, and plain names elsewhere. A name in front of `=` outside of any block
-is a global parameter: its token says what kind of value must follow.
+nest deep, are walked by hand. What a token is does not depend on where it stands, except for the words of some definitions (`as`,
+`tag`, `scale`): they are words only behind `socket =`, `alias =` and so on, and plain names elsewhere. A name in front of `=`
+outside of any block is a global parameter: its token says what kind of value must follow.
 """
 
 from __future__ import annotations
@@ -225,7 +225,8 @@ class _Scanner:
                 at = len(text)
             else:
                 # OpenSIPS steps over what is no part of any token: UTF-8 blanks pasted from a web page, underscores of templates
-                self.warnings.append(ConfigWarning(self.place(start, at), f"the character {value!r} outside of strings is ignored"))
+                message = f"the character {value!r} is ignored outside of strings"
+                self.warnings.append(ConfigWarning(self.place(start, at), message))
 
     def word(self, text: str) -> tuple[str, str, int | str]:
         """Type, text and value of a name."""

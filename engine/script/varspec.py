@@ -80,12 +80,14 @@ class _Reader:
                 at = found.end()
         name = _NAME.match(text, at)
         if name is None:
-            raise self.fail(f"a variable name is missing in {_short(text, start)}", "write $name or $(name); $$ is one dollar sign")
+            raise self.fail(f"a variable name is missing in {_short(text, start)}", "write $name or $(name), $$ for a dollar")
         spec = VarSpec(name[0], "", context=context)
         at = name.end()
         if text.startswith("(", at):
             end = self.closing(at)
             spec.inner = text[at + 1 : end]
+            if not spec.inner:
+                raise self.fail(f"the parentheses behind ${spec.name} are empty", f"write ${spec.name}(name)")
             if spec.inner.startswith("$"):
                 spec.inner_var = whole_variable(spec.inner)
             at = end + 1
