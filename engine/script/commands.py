@@ -92,6 +92,18 @@ class Commands:
             value = f"combine({node.op[:-1]!r}, {unit.read(spec, node.target.pos)}, {right})"
             if target.text_only:
                 value = f"without_text({value})"
+        if target.inline == f"V.get({target.inner!r})" and _is_plain(node.value) and (node.op in ("=", ":=")):
+            # $var = constant or the result of an operator: nothing to convert, and a constant cannot fail.
+            place = f"V[{target.inner!r}]"
+            if isinstance(node.value, nodes.Const):
+                unit.writer.line(f"{place} = {value}")
+                unit.writer.line("ctx.rc = rc = 1")
+            else:
+                self._guarded(f"{place} = {value}", "ctx.rc = rc = 1", handler="assign_fault")
+            return
+        if target.inline == f"V.get({target.inner!r})" and node.op not in ("=", ":="):
+            self._guarded(f"V[{target.inner!r}] = {value}", "ctx.rc = rc = 1", handler="assign_fault")
+            return
         name = unit.names.name("s", setter, spec.raw)
         self._guarded(f"{name}(ctx, {value})", "ctx.rc = rc = 1", handler="assign_fault")
 
@@ -276,6 +288,11 @@ class Commands:
         if isinstance(node, nodes.Async | nodes.Launch):
             return ("async" if isinstance(node, nodes.Async) else "launch"), node.call.name
         return "core", _CORE_WORDS[type(node)]
+
+
+def _is_plain(node: nodes.Value | nodes.Null) -> bool:
+    """The value is a plain number or text, whatever its operands are."""
+    return isinstance(node, nodes.Const | nodes.Arith | nodes.BitNot | nodes.Compare)
 
 
 def _body_name(name: str, unit: Unit) -> str:

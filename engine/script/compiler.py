@@ -86,8 +86,9 @@ class Compiler:
         unit, script = self.unit, self.script
         title = title_of(route.kind, route.name)
         namespace = unit.names.globals
-        exec(compile_route(python, lines, route.pos.file, title), namespace)  # noqa: S102 (our own text)
-        body: RouteFn = namespace.pop(title)
+        made: dict[str, RouteFn] = {}
+        exec(compile_route(python, lines, route.pos.file, title), namespace, made)  # noqa: S102 (our own text)
+        body = made[title]
         namespace[unit.body_names[route.kind, route.name]] = body
         script.python.append((title, python))
         entry = unit.runtime.entry(body, title) if unit.tracked else body

@@ -158,7 +158,7 @@ class Operators:
         return found if op == "=~" else not found
 
     def net(self, op: str, value: Value, net: Network) -> int:
-        """VAR == NET, VAR != NET: a text that is no address is neither in the net nor out of it."""
+        """VAR == NET, VAR != NET: a text that is no address is neither in the net nor out of it, so both fail."""
         if value is None:
             return op == "!="
         text = text_of(value)
@@ -166,7 +166,7 @@ class Operators:
             return self._failed(op, value, str(net))
         address = address_of(text)
         if address is None:
-            return False
+            return FAILED
         inside = address.version == net.version and address in net
         return inside if op == "==" else not inside
 

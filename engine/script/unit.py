@@ -152,7 +152,8 @@ class Unit:
             return f"{self.names.name('v', fixed.get, spec.name)}(ctx)"
         bound = self.bind(spec, pos)
         if bound.inline is not None:
-            return bound.inline if _OPERAND.fullmatch(bound.inline) else f"({bound.inline})"
+            grouped = _OPERAND.fullmatch(bound.inline) or bound.inline.startswith("(") and bound.inline.endswith(")")
+            return bound.inline if grouped else f"({bound.inline})"
         return f"{self.names.name('v', bound.get, spec.raw)}(ctx)"
 
     def binder_with_place(self, spec: VarSpec, pos: Pos) -> BoundVar:

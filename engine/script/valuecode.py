@@ -43,8 +43,11 @@ class Values:
         if isinstance(node, nodes.Compare):
             return f"int({self.conditions.compare(node).code})"  # a failed comparison counts as -1 in arithmetic
         if isinstance(node, nodes.BitNot):
-            if isinstance(node.operand, nodes.Const):
-                return repr(self._constant(node))
+            if _is_constant(node):
+                try:
+                    return repr(self._constant(node))
+                except ConfigError:
+                    pass
             return f"invert({self._operand(node.operand)})"
         if isinstance(node, nodes.Arith):
             return self._arith(node)
