@@ -25,7 +25,8 @@ route {
 failure_route[f] { t_relay(); }
 timer_route[t, 5] { ; }
 """
-WORDS = SCRIPT.split() + ["{", "}", "(", ")", "[", "]", '"', "'", "/*", "$", "route", "route[", "else", "case", "==", "=", ";", "\\", "#", "\xff"]
+WORDS = SCRIPT.split() + ["{", "}", "(", ")", "[", "]", '"', "'", "/*", "$", "route", "route[", "else", "case", "==", "=",
+    ";", "\\", "#", "\xff"]
 
 
 def check(text: str) -> None:

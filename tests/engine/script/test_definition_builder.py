@@ -20,7 +20,8 @@ def socket(text: str) -> SocketSpec:
 
 
 @pytest.mark.parametrize(("text", "proto", "host", "ports"), [
-    ("udp:127.0.0.1", "udp", "127.0.0.1", []), ("tcp:*:5080", "tcp", "*", [(5080, 5080)]), ("udp:eth0:5060", "udp", "eth0", [(5060, 5060)]),
+    ("udp:127.0.0.1", "udp", "127.0.0.1", []), ("tcp:*:5080", "tcp", "*", [(5080, 5080)]),
+    ("udp:eth0:5060", "udp", "eth0", [(5060, 5060)]),
     ("tls:[2001:db8::1]:5061", "tls", "2001:db8::1", [(5061, 5061)]), ('ws:"my.alias":80', "ws", "my.alias", [(80, 80)]),
     ("udp:sip-a.example.com:5060-5062,5070", "udp", "sip-a.example.com", [(5060, 5062), (5070, 5070)]),
     ("hep_udp:10.0.0.1:6060", "hep_udp", "10.0.0.1", [(6060, 6060)]),
@@ -31,8 +32,8 @@ def test_sockets(text: str, proto: str, host: str, ports: list[tuple[int, int]])
 
 
 def test_parameters_of_a_socket() -> None:
-    spec = socket("udp:1.2.3.4:5060 as pub.example.org:5999 use_workers 4 anycast tag inside frag reuse_port tos 16 accept_subdomain "
-                  "use_auto_scaling_profile P")
+    spec = socket("udp:1.2.3.4:5060 as pub.example.org:5999 use_workers 4 anycast tag inside frag reuse_port tos 16 "
+                  "accept_subdomain use_auto_scaling_profile P")
     assert (spec.advertised_host, spec.advertised_port, spec.workers, spec.tag, spec.tos, spec.profile) == (
         "pub.example.org", 5999, 4, "inside", 16, "P")
     assert spec.flags == {"anycast", "frag", "reuse_port", "accept_subdomain"}
@@ -50,14 +51,16 @@ def test_aliases() -> None:
     pos = found[0].pos
     plain = [AliasSpec(pos, alias.host, alias.proto, alias.port, alias.accept_subdomain) for alias in found]
     assert plain == [
-        AliasSpec(pos, "a.b.c"), AliasSpec(pos, "x y"), AliasSpec(pos, "1.2.3.4", "udp", 5062), AliasSpec(pos, "foo", "", 5, True),
+        AliasSpec(pos, "a.b.c"), AliasSpec(pos, "x y"), AliasSpec(pos, "1.2.3.4", "udp", 5062),
+        AliasSpec(pos, "foo", "", 5, True),
         AliasSpec(pos, "::1", "tcp"), AliasSpec(pos, "last"),
     ]
 
 
 def test_blacklists() -> None:
     one, two, three = settings("""
-        dst_blacklist = gw/readonly,expire:{ ( tcp , 192.168.2.0/255.255.255.0 , 5060 , "x" ), !( any , 10.0.0.1 , any , "" ), 10.1.0.0/16 }
+        dst_blacklist = gw/readonly,expire:{ ( tcp , 192.168.2.0/255.255.255.0 , 5060 , "x" ),
+            !( any , 10.0.0.1 , any , "" ), 10.1.0.0/16 }
         dst_blacklist = empty:{}
         dst_blacklist = bare/read-only,default
     """).dst_blacklists
@@ -81,8 +84,10 @@ def test_scaling_profiles() -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "socket = 1.2.3.4", "socket = udp", "socket = udp:", "socket = udp:1.2.3.4:x", "socket = udp:1.2.3.4:70000", "alias =", "alias = udp:",
-    "dst_blacklist = x:{ 10.0.0.0/99 }", "auto_scaling_profile = P scale up to 5 on 200% for 4 cycles", "udp_workers = x use_auto_scaling_profile P",
+    "socket = 1.2.3.4", "socket = udp", "socket = udp:", "socket = udp:1.2.3.4:x", "socket = udp:1.2.3.4:70000",
+    "alias =", "alias = udp:",
+    "dst_blacklist = x:{ 10.0.0.0/99 }", "auto_scaling_profile = P scale up to 5 on 200% for 4 cycles",
+    "udp_workers = x use_auto_scaling_profile P",
 ])
 def test_broken_definitions(text: str) -> None:
     with pytest.raises(ConfigErrors):
