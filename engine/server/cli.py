@@ -106,7 +106,7 @@ def _check(server: Server, options: Options) -> int:
     loop = asyncio.new_event_loop()
     server.loop = loop
     try:
-        server.load(check_only=True)
+        server.load()
     finally:
         loop.close()
     if options.show_python:

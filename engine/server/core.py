@@ -19,8 +19,12 @@ from engine.events.core import define_core_events
 from engine.events.subscribers import Subscribers
 from engine.log import LogRoot
 from engine.mi.dispatch import MiDispatch
+from engine.mi import CORE_MODULES as MI_MODULES
+from engine.mi.dispatch import MiDispatch
 from engine.registry import Registry
 from engine.script.context import EVENT, STARTUP, TIMER, Context
+from engine.script.loader import load_script
+from engine.script.reload import reload_routes
 from engine.script.script import RouteFn, Script
 from engine.script.settings import Settings
 from engine.script.values import Value
@@ -120,6 +124,11 @@ class Server:
     def enable_protocol(self, proto: str, **options: Any) -> None:
         """Make "udp" or "tcp" usable with the parameters of its module."""
         setup.ENABLE[proto](self, **options)
+
+    def load(self, text: str | None = None) -> None:
+        """Read the script at cfg_path (or this text under its name), load and initialise its modules, compile. ConfigErrors."""
+        self.script = load_script(
+            self, self.cfg_path, text=text, preprocessor_cmd=self.preprocessor, compat=self.compat, core_modules=MI_MODULES)
 
     async def start(self) -> None:
         """Bind, start the modules, run startup_route, then receive. ConfigError when something cannot be had."""
@@ -284,8 +293,6 @@ class Server:
 
     def reload_routes(self) -> None:
         """Read the script again and take over its routes; ConfigErrors: it is bad, the old one goes on."""
-        from engine.script.reload import reload_routes
-
         reload_routes(self)
 
     def process_table(self) -> Sequence[tuple[int, int, str]]:
