@@ -8,8 +8,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine.module import (
-    BRANCH, EVENT, FAILURE, ONREPLY, REQUEST, ConfigError, Context, Module, ScriptError, Static, Value, Var, async_function,
-    function, wants,
+    BRANCH,
+    EVENT,
+    FAILURE,
+    ONREPLY,
+    REQUEST,
+    ConfigError,
+    Context,
+    Module,
+    ScriptError,
+    Static,
+    Value,
+    Var,
+    async_function,
+    function,
+    wants,
 )
 from modules.event_routing.subscriptions import Board, Waiter
 from modules.tm.api import Tm

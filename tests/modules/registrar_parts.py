@@ -148,7 +148,9 @@ class RegistrarServer(PartServer):
         record = self.location.get(aor)
         return [] if record is None else [contact.contact for contact in record.contacts]
 
-    def lookup(self, uri: str = "sip:bob@example.com", flags: str | None = None, ctx: Context | None = None) -> tuple[int, Context]:
+    def lookup(
+        self, uri: str = "sip:bob@example.com", flags: str | None = None, ctx: Context | None = None,
+    ) -> tuple[int, Context]:
         """lookup() for an INVITE to the URI."""
         ctx = ctx or self.request("INVITE", uri)
         parsed = self.registrar.lookup_flags(flags) if flags is not None else None

@@ -226,7 +226,7 @@ def test_save_on_a_reply_takes_its_lifetime() -> None:
         server.tm.t_newtran(request)
         reply = server.context(
             "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1\nFrom: <sip:bob@example.com>;tag=r\nTo: <sip:bob@example.com>;tag=x\n"
-            f"Call-ID: call-1\nCSeq: 1 REGISTER\nContact: <sip:up@192.0.2.50>;expires=90",
+            "Call-ID: call-1\nCSeq: 1 REGISTER\nContact: <sip:up@192.0.2.50>;expires=90",
             {"sent": ["sip:up@192.0.2.50"]},
         )
         assert server.registrar.save(reply, server.location) == -1

@@ -9,6 +9,7 @@ from modules.shared.reg.flags import LookupFlags
 from modules.shared.reg.methods import method_bit
 from modules.shared.reg.path import first_hop
 from modules.shared.reg.refusals import Refused
+from modules.shared.reg.wake import SLOT
 from modules.usrloc.api import Udomain
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Lookup:
     def result(self) -> int:
         """The code for what was found so far."""
         if self.ruri_taken:
+            transaction = self.ctx.transaction
+            if transaction is not None:
+                transaction.slots.pop(SLOT, None)
             return FOUND
         return PUSHED if self.woken else self.code
 

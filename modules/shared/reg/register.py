@@ -19,8 +19,26 @@ from modules.shared.reg.flags import PATH_LAZY, PATH_NONE, PATH_STRICT, SaveFlag
 from modules.shared.reg.methods import read_methods
 from modules.shared.reg.path import read_path, supports
 from modules.shared.reg.refusals import (
-    AOR_LENGTH, BAD_AOR, BAD_CONTACT, BAD_CSEQ, BAD_EXPIRES, BAD_MESSAGE, BAD_Q, CALL_ID_LENGTH, CONTACT_LENGTH, INSERT_CONTACT,
-    NO_CALL_ID, NO_CSEQ, NO_TO, PATH_UNSUPPORTED, STAR_ALONE, STAR_EXPIRES, TOO_BRIEF, TOO_MANY, Refusal, Refused,
+    AOR_LENGTH,
+    BAD_AOR,
+    BAD_CONTACT,
+    BAD_CSEQ,
+    BAD_EXPIRES,
+    BAD_MESSAGE,
+    BAD_Q,
+    CALL_ID_LENGTH,
+    CONTACT_LENGTH,
+    INSERT_CONTACT,
+    NO_CALL_ID,
+    NO_CSEQ,
+    NO_TO,
+    PATH_UNSUPPORTED,
+    STAR_ALONE,
+    STAR_EXPIRES,
+    TOO_BRIEF,
+    TOO_MANY,
+    Refusal,
+    Refused,
 )
 from modules.usrloc.api import ALL_METHODS, FL_MEM, FL_PN_ON, Udomain
 

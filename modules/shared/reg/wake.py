@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 UPDATED: Final = "E_UL_CONTACT_UPDATE"
 MAX_REASON: Final = 28
 SLOT: Final = "pn_waiting"
-"""In Context.slots: the Request-URI for which lookup() returned 2; a t_relay() to it would only come back to us."""
+"""In Transaction.slots while lookup() has returned 2: a t_relay() would send the request to its own URI, that is to us again."""
 
 
 class Waiting:
@@ -113,9 +113,7 @@ class Wake:
         if code != 1:
             mod.log.error("failed to keep the %s transaction open (%d)", ctx.msg.method, code)
             return -1
-        if not pushed:
-            slots = ctx.slots = ctx.slots if ctx.slots is not None else {}
-            slots[SLOT] = ctx.ruri
+        transaction.slots[SLOT] = True
         group: list[Waiting] = []
         for contact in contacts:
             try:

@@ -25,14 +25,17 @@ def fields(flags: SaveFlags) -> dict[str, object]:
     ("max-contacts=3 , force-registration", "c3f", {"max_contacts": 3, "force": True}),
     ("min-expires=10,max-expires=20,only-request-contacts", "e10E20o",
      {"min_expires": 10, "max_expires": 20, "only_request_contacts": True}),
-    ("matching-mode=1", "M1", {"match": 1}), ("matching-mode=<X-App>, socket-header", "M<X-App>s", {"match": "x-app", "socket_header": True}),
+    ("matching-mode=1", "M1", {"match": 1}),
+    ("matching-mode=<X-App>, socket-header", "M<X-App>s", {"match": "x-app", "socket_header": True}),
 ])
 def test_save_flags(names: str, letters: str, expected: dict[str, object]) -> None:
     assert fields(parse_save_flags(names)) == expected
     assert fields(parse_save_flags(letters)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "x", "no-such", "max-contacts", "max-contacts=x", "c", "p9", "M", "M7", "matching-mode=7", "memory-only,"])
+@pytest.mark.parametrize("text", [
+    "", "x", "no-such", "max-contacts", "max-contacts=x", "c", "p9", "M", "M7", "matching-mode=7", "memory-only,",
+])
 def test_bad_save_flags(text: str) -> None:
     with pytest.raises(ValueError):
         parse_save_flags(text)
@@ -47,7 +50,8 @@ def test_any_text_is_flags_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("basic", "extended"), [
-    ("^Soft", "^Soft"), ("a\\|b", "a|b"), ("a|b", "a\\|b"), ("(x)\\(y\\)+", "\\(x\\)(y)\\+"), ("[a+(]\\.", "[a+(]\\."), ("a*", "a*"),
+    ("^Soft", "^Soft"), ("a\\|b", "a|b"), ("a|b", "a\\|b"),
+    ("(x)\\(y\\)+", "\\(x\\)(y)\\+"), ("[a+(]\\.", "[a+(]\\."), ("a*", "a*"),
 ])
 def test_basic_expressions(basic: str, extended: str) -> None:
     assert basic_to_extended(basic) == extended
