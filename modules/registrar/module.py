@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from engine.errors import DbError
 from engine.module import ALL_ROUTES, FAILURE, ONREPLY, REQUEST, Context, Static, async_function, function, modparam, stat
 from engine.sip.names import reason_phrase
 from modules.registrar.queries import ROUTES, Queries
@@ -11,7 +12,7 @@ from modules.registrar.removal import Removal
 from modules.registrar.reply import save_reply
 from modules.shared.reg.base import RegBase, avp_name
 from modules.shared.reg.lookup import ERROR, Lookup
-from modules.shared.reg.refusals import Refusal, Refused
+from modules.shared.reg.refusals import INTERNAL, Refusal, Refused
 from modules.shared.reg.register import Registration
 
 
@@ -73,8 +74,15 @@ class Registrar(Queries, Removal, RegBase):
         except Refused as refused:
             refusal = refused.refusal
             self.rejected_regs.inc()
+        except DbError as error:
+            self.log.error("the registration cannot be stored: %s", error)
+            refusal = INTERNAL
+            registration.listed = False
+            self.rejected_regs.inc()
         else:
             self.accepted_regs.inc()
+            # Write-through: who is told 200 is in the database.
+            self.usrloc.settle()
         if with_reply and not registration.flags.no_reply:
             status = 200 if refusal is None else refusal.status
             headers = registration.answer(refusal)
