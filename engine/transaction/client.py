@@ -71,7 +71,7 @@ class Client:
             self.state = PROCEEDING
             if self.is_invite:
                 self.repeat_at = NEVER
-            elif not self.reliable:
+            elif not self.reliable and self.final_at != NEVER:
                 self.interval = self.t2
                 self.repeat_at = now + self.t2
             self._set_due()

@@ -77,6 +77,11 @@ class Server:
             self.repeat_at = NEVER
             self.end_at = self.due = now + self.wait
 
+    def hold(self) -> None:
+        """A final reply went, but more are expected: stay until release()."""
+        self.state = PROCEEDING
+        self.repeat_at = self.end_at = self.due = NEVER
+
     def on_timer(self, now: float) -> int:
         """Time has passed: SEND the reply again, or FINISH."""
         if now >= self.end_at:
