@@ -48,6 +48,7 @@ Static = Annotated[T, "static"]
 """Static[str], Static[int]: a literal; anything else is a config error."""
 Raw = Annotated[T, "raw"]
 """Raw[str]: the text as written, formats not expanded."""
+# Annotated[frozenset[str], "str"]: the script writes a string, a fixup makes a frozenset of it.
 Pattern = Annotated[re.Pattern[str], "regex"]
 """A regular expression: POSIX extended, case ignored, multi-line; a literal is compiled at load, a variable per call."""
 
@@ -131,8 +132,8 @@ def _param_kind(annotation: Any) -> tuple[str, bool]:
             return "regex", optional
         if mark == "static":
             return ("static_int" if base is int else "static_str"), optional
-        if mark == "raw":
-            return "raw", optional
+        if mark in ("raw", "str", "int"):
+            return mark, optional
     if annotation is str:
         return "str", optional
     if annotation is int:

@@ -6,6 +6,7 @@ import fnmatch
 import re
 import time
 from email.utils import formatdate
+from typing import Annotated
 
 from engine.module import BRANCH, ERROR, FAILURE, LOCAL, ONREPLY, REQUEST, ConfigError, Context, Pattern, Var, function
 from engine.sip.message import Message
@@ -140,7 +141,7 @@ class HeaderFunctions:
         return self.append_to_reply(ctx, f"Date: {formatdate(time.time(), usegmt=True)}\r\n")
 
     @function(MESSAGE_ROUTES, name=methods)
-    def is_method(self, ctx: Context, name: frozenset[str]) -> bool:  # type: ignore[type-arg]
+    def is_method(self, ctx: Context, name: Annotated[frozenset[str], "str"]) -> bool:
         """Is the method (of a reply: that of its CSeq) the given one, or one of "INVITE|ACK"? 1 / -1."""
         method = ctx.msg.method
         return method in name or method.upper() in name
