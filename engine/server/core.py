@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from engine.db.cachedb import CacheStores
 from engine.errors import ConfigError
 from engine.events.bus import Event, EventBus, EventParams
 from engine.events.core import define_core_events
@@ -34,6 +35,7 @@ from engine.server.dummy import dummy_request
 from engine.server.receive import Receiver
 from engine.stats import Stats
 from engine.timers import Timer, TimerWheel
+from engine.transport.blacklists import Blacklists
 from engine.transport.resolver import Resolver
 from engine.transport.sockets import Sockets
 from engine.workers import Workers
@@ -56,6 +58,10 @@ class Server:
         define_core_events(self.events, compat)
         self.sockets = Sockets()
         self.resolver = Resolver(self.workers.wait, usable=lambda proto: proto in self.sockets.transports)
+        self.blacklists = Blacklists(self.now)
+        """The dst_blacklist lists; asked before a request is sent."""
+        self.caches = CacheStores()
+        """Key-value stores of the cachedb modules."""
         self.started_at = self.now()
         self.start_time = int(time.time())
         """Seconds since 1970."""

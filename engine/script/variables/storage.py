@@ -128,14 +128,7 @@ class StorageVariables(Module):
     @pvar("argv")
     def argv(self, ctx: Context, name: str) -> Value:
         """$argv(x): the value of -o x=... on the command line."""
-        argv = self.server.argv
-        if isinstance(argv, dict):
-            return argv.get(name)
-        for item in argv or ():
-            key, equals, value = str(item).partition("=")
-            if equals and key == name:
-                return value
-        return None
+        return self.server.options.get(name)  # type: ignore[no-any-return]
 
 
 class StateVariables(Module):

@@ -74,7 +74,6 @@ class TimeVariables(Module):
     @pvar("C", parse_name=parse_color)
     def color(self, ctx: Context, name: str) -> Value:
         """$C(xy): a colour for terminals; nothing when the log goes elsewhere and xlog_force_color is off."""
-        settings = self.server.settings
-        if settings.xlog_force_color or settings.compat == "3.1" or sys.stderr.isatty():
+        if self.server.settings.xlog_force_color or self.server.compat == "3.1" or sys.stderr.isatty():
             return name
         return ""
