@@ -44,10 +44,12 @@ def fold(text: str) -> str:
 
 def same_text(value: Value, folded: str) -> bool:
     """VAR == "constant": folded is the constant through fold(). NULL is not equal to anything."""
-    if value.__class__ is str:
-        return len(value) == len(folded) and fold(value) == folded  # type: ignore[arg-type]
-    text = text_of(value)
-    return text is not None and fold(text) == folded
+    if not isinstance(value, str):
+        text = text_of(value)
+        return text is not None and fold(text) == folded
+    if len(value) != len(folded):
+        return False
+    return (value.lower() if value.isascii() else value.translate(_FOLD)) == folded
 
 
 def order_texts(op: str, left: str, right: str) -> bool:
@@ -264,7 +266,8 @@ def add(left: Value, right: Value) -> str | int:
 def add_number(left: Value, number: int) -> str | int:
     """`left + 5`."""
     if left.__class__ is int:
-        return wrap32(left + number)  # type: ignore[operator]
+        total: int = left + number  # type: ignore[operator]
+        return total if -0x80000000 <= total <= 0x7FFFFFFF else wrap32(total)
     return arithmetic("+", left, number, False)
 
 
@@ -291,7 +294,8 @@ def invert(value: Value) -> int:
 def combine(op: str, left: Value, right: Value) -> str | int:
     """`left op= right`: two numbers, or `+=` of two texts. ValueFault for NULL and mixtures."""
     if left.__class__ is int and right.__class__ is int and op == "+":
-        return wrap32(left + right)  # type: ignore[operator]
+        total: int = left + right  # type: ignore[operator]
+        return total if -0x80000000 <= total <= 0x7FFFFFFF else wrap32(total)
     if left is None or right is None:
         raise ValueFault(f"NULL in {op}=")
     if isinstance(left, str) and isinstance(right, str):
