@@ -441,6 +441,8 @@ class Module:
     """Name as in loadmodule, without .so."""
     server: Any
     """engine.server.core.Server."""
+    log: Any
+    """The log, bound to the module's name (engine.log.Log)."""
 
     def mod_init(self) -> None:
         """Modparams are set, other modules are there; the script is parsed but not yet compiled. May raise ConfigError."""
