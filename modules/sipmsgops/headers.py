@@ -140,11 +140,11 @@ class HeaderFunctions:
         """Add a Date header to the reply this server will make. 1."""
         return self.append_to_reply(ctx, f"Date: {formatdate(time.time(), usegmt=True)}\r\n")
 
-    @function(MESSAGE_ROUTES, name=methods)
-    def is_method(self, ctx: Context, name: Annotated[frozenset[str], "str"]) -> bool:
+    @function(MESSAGE_ROUTES, wanted=methods)
+    def is_method(self, ctx: Context, wanted: Annotated[frozenset[str], "str"]) -> bool:
         """Is the method (of a reply: that of its CSeq) the given one, or one of "INVITE|ACK"? 1 / -1."""
         method = ctx.msg.method
-        return method in name or method.upper() in name
+        return method in wanted or method.upper() in wanted
 
     @function(MESSAGE_ROUTES)
     def has_totag(self, ctx: Context) -> bool:
