@@ -224,7 +224,7 @@ class Harness:
             self.server.load()
             self._do(self.server.start())
         except BaseException:
-            self.loop.close()
+            self._release()
             raise
 
     def __enter__(self) -> Harness:
@@ -236,6 +236,9 @@ class Harness:
     def close(self) -> None:
         """Stop the server."""
         self._do(self.server.stop())
+        self._release()
+
+    def _release(self) -> None:
         self.loop.close()
         if self._folder is not None:
             self._folder.cleanup()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.errors import ConfigError, ScriptError, SipParseError, TransportError
 from engine.module import Var
-from engine.script.context import LOCAL, ONREPLY, Context
+from engine.script.context import ERROR, LOCAL, ONREPLY, Context
 from engine.script.faults import ASSERT, CRITICAL, ScriptFault, note_fault
 from engine.script.operators import place_of
 from engine.script.script import RouteFn, Script
@@ -190,7 +190,7 @@ class Runtime:
     def error_route(self, ctx: Context) -> bool:
         """Run the error_route for the pending fault; True: it ended the script."""
         body = self.error_body
-        if body is None or ctx.kind & (ONREPLY | LOCAL):
+        if body is None or ctx.kind & (ONREPLY | LOCAL | ERROR):
             return False
         stack = ctx.route_stack
         if stack is not None:
