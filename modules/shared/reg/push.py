@@ -42,6 +42,7 @@ REMOVE: Final = 5
 MAX_PROVIDERS: Final = 4
 MAX_NAME: Final = 40
 RFC_PARAMS: Final = ("pn-provider", "pn-prid", "pn-param")
+_NOBODY: Final[frozenset[str]] = frozenset()
 _PURR: Final = re.compile(r"([0-9a-f]{3})\.([0-9a-f]{5})\.([0-9a-f]{8})\Z", re.IGNORECASE)
 
 
@@ -100,6 +101,8 @@ class Push:
     @staticmethod
     def served(msg: Message) -> frozenset[str]:
         """Providers another proxy serves: the +sip.pns values in Feature-Caps of the request."""
+        if "feature-caps" not in msg.names:
+            return _NOBODY
         found = []
         for value in msg.header_values("feature-caps"):
             for item in split_commas(value):
@@ -119,27 +122,27 @@ class Push:
             raise Refused(BAD_CONTACT) from None
         if not uri.params:
             return NONE, None
-        name = uri.param("pn-provider")
-        prid = uri.param("pn-prid")
-        if prid == "":
+        params: dict[str, str | None] = {}
+        for key, value in uri.param_list:
+            params.setdefault(key.lower(), value)
+        prid = params.get("pn-prid")
+        if not prid and "pn-prid" in params:
             raise Refused(BAD_CONTACT)
-        if name is None:
-            return NONE, None
+        name = params.get("pn-provider")
         if not name:
-            return LIST_ALL, None
-        upstream = name in self.served(msg)
+            return (LIST_ALL if "pn-provider" in params else NONE), None
         provider = self.providers.get(name)
         match = provider.match if provider is not None else self.match
-        missing = [wanted for wanted in match if not uri.has_param(wanted)]
-        if upstream:
+        missing = [wanted for wanted in match if wanted not in params]
+        if name in self.served(msg):
             return (NONE if missing else UPSTREAM), provider
         if provider is None:
             raise Refused(PUSH_UNSUPPORTED)
-        if "pn-prid" in match and prid is None and lifetime == 0:
+        query = not any(wanted in params for wanted in match if wanted != "pn-provider")
+        if prid is None and lifetime == 0 and "pn-prid" in match and (self.mod.pn_remove_without_prid or not query):
             # RFC 8599 4.1.2: this is how a device ends push notification. OpenSIPS 3.6 takes the bare form for a query.
-            if self.mod.pn_remove_without_prid or any(uri.has_param(wanted) for wanted in match if wanted != "pn-provider"):
-                return REMOVE, provider
-        if not any(wanted != "pn-provider" and uri.has_param(wanted) for wanted in match):
+            return REMOVE, provider
+        if query:
             return LIST_ONE, provider
         if missing:
             raise Refused(PUSH_UNSUPPORTED)
@@ -156,25 +159,28 @@ class Push:
 
         wanted: the judged contacts (register.Wanted); a PURR is told for a contact that is, or was, stored for it alone.
         """
+        if all(item.push == NONE for item in wanted):
+            return ""
+        with_purr = self.mod.pn_enable_purr
         lines: list[str] = []
         for provider in self.providers.values():
             mine: list[str] = []
+            asked = False
             for item in wanted:
-                if item.push == ON and item.provider is provider:
-                    purr = ""
-                    if self.mod.pn_enable_purr and item.contact_id:
-                        purr = f';+sip.pnspurr="{self.purr(item.contact_id)}"'
-                    line = provider.promise + purr
-                    if line not in mine:
-                        mine.append(line)
-            if not mine:
-                for item in wanted:
-                    if (item.push == LIST_ONE and item.provider is provider) or (
-                        item.push == LIST_ALL and provider.name not in self.served(msg)
-                    ):
-                        mine.append(provider.query)
-                        break
-            lines.extend(mine)
+                if item.push == ON:
+                    if item.provider is provider:
+                        line = provider.promise
+                        if with_purr and item.contact_id:
+                            line = f'{line};+sip.pnspurr="{self.purr(item.contact_id)}"'
+                        if line not in mine:
+                            mine.append(line)
+                elif item.push == LIST_ONE:
+                    asked = asked or item.provider is provider
+                elif item.push == LIST_ALL:
+                    asked = asked or provider.name not in self.served(msg)
+            if not mine and asked:
+                mine.append(provider.query)
+            lines += mine
         return "".join([line + "\r\n" for line in lines])
 
     # ---- stored contacts ----

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import SipParseError
 from engine.module import Context
-from engine.sip.headers import STAR, ContactValue, format_q, parse_contacts
+from engine.sip.grammar import BLANKS, split_params, unquote
+from engine.sip.headers import STAR, ContactValue, format_q, parse_contacts, parse_q
 from engine.sip.uri import same_uri, try_uri
 from modules.shared.reg import gruu, push
 from modules.shared.reg.flags import PATH_LAZY, PATH_NONE, PATH_STRICT, SaveFlags
@@ -56,11 +57,12 @@ _NO_FLAGS = SaveFlags()
 class Wanted:
     """One Contact of a REGISTER: what the device wants, what it gets, which stored contact it means."""
 
-    __slots__ = ("value", "uri", "lifetime", "q", "push", "provider", "contact", "contact_id")
+    __slots__ = ("uri", "params", "lifetime", "q", "push", "provider", "contact", "contact_id")
 
-    def __init__(self, value: ContactValue) -> None:
-        self.value = value
-        self.uri = value.uri
+    def __init__(self, uri: str, params: dict[str, str]) -> None:
+        self.uri = uri
+        self.params = params
+        """Contact parameters, names in lower case; "" for one without value."""
         self.lifetime = 0
         """Seconds granted, 0: remove it."""
         self.q = -1
@@ -149,29 +151,39 @@ class Registration:
         return min(int(text), 0xFFFFFFFF)
 
     def _read_contacts(self, forced: str | None, default: int | None) -> None:
+        msg, mod = self.msg, self.mod
+        values: list[ContactValue] = []
         try:
-            values = self.msg.contacts if forced is None else parse_contacts(forced)
+            if forced is not None:
+                values = parse_contacts(forced)
+            else:
+                # Not msg.contacts: where the values stand in the message is of no interest here, and costs.
+                for at, name in enumerate(msg.names):
+                    if name == "contact":
+                        values += parse_contacts(msg.value(at))
         except SipParseError:
             raise Refused(BAD_CONTACT) from None
-        if STAR in values:
-            if values[0] is STAR and default != 0:
-                raise Refused(STAR_EXPIRES)
-            if len(values) > 1:
-                raise Refused(STAR_ALONE)
-            self.star = True
-            return
-        mod = self.mod
         for value in values:
-            if len(value.uri) > mod.max_contact_len or len(value.received or "") > MAX_RECEIVED:
+            if value is STAR:
+                if values[0] is STAR and default != 0:
+                    raise Refused(STAR_EXPIRES)
+                if len(values) > 1:
+                    raise Refused(STAR_ALONE)
+                self.star = True
+                return
+            params = _params(value.params) if value.params else {}
+            if len(value.uri) > mod.max_contact_len or len(params.get("received", "")) > MAX_RECEIVED:
                 raise Refused(CONTACT_LENGTH)
-            item = Wanted(value)
-            item.lifetime = self.granted(value.expires, default)
-            if item.lifetime:
+            item = Wanted(value.uri, params)
+            item.lifetime = self.granted(params.get("expires"), default)
+            q = params.get("q")
+            if not q:
+                item.q = mod.default_q
+            elif item.lifetime:
                 try:
-                    q = value.q if value.param("q") else None
+                    item.q = parse_q(q)
                 except SipParseError:
                     raise Refused(BAD_Q) from None
-                item.q = mod.default_q if q is None else q
             self.wanted.append(item)
 
     def granted(self, asked: str | None, default: int | None) -> int:
@@ -358,25 +370,24 @@ class Registration:
 
     def _fields(self, item: Wanted, with_uri: bool) -> dict[str, Any]:
         """The fields of a stored contact, as usrloc takes them."""
-        value = item.value
+        params = item.params
         fields = self.common.copy()
-        if not self.path_received and value.received:
-            fields["received"] = value.received
+        if "received" in params and not self.path_received:
+            fields["received"] = params["received"]
         fields["expires"] = self.now + item.lifetime
         fields["q"] = item.q
         fields["flags"] = (FL_MEM if self.flags.memory_only else 0) | (FL_PN_ON if item.push == push.ON else 0)
-        fields["methods"] = self._methods(value)
-        fields["instance"] = value.instance or ""
+        fields["methods"] = read_methods(params["methods"]) if "methods" in params else self._allowed()
+        fields["instance"] = params.get("+sip.instance", "")
         if with_uri:
             fields["contact"] = item.uri
         return fields
 
-    def _methods(self, value: ContactValue) -> int:
-        text = value.methods
-        if text is not None:
-            return read_methods(text)
-        allow = self.msg.header_values("allow") if "allow" in self.msg.names else None
-        return ALL_METHODS if not allow else read_methods(",".join(allow))
+    def _allowed(self) -> int:
+        """The methods in Allow, all without one."""
+        if "allow" not in self.msg.names:
+            return ALL_METHODS
+        return read_methods(",".join(self.msg.header_values("allow")))
 
     def _socket(self) -> Any:
         """The socket calls to the contact leave by: where the REGISTER came in, or the one an earlier server tells."""
@@ -465,3 +476,10 @@ class Registration:
         return f';pub-gruu="{public}";temp-gruu="{temporary}";+sip.instance="{contact.instance}"'
 
 
+def _params(text: str) -> dict[str, str]:
+    """The parameters of a Contact by name in lower case, quotes around values removed; the first of a name counts."""
+    found: dict[str, str] = {}
+    for piece in split_params(text):
+        name, _, value = piece.partition("=")
+        found.setdefault(name.strip(BLANKS).lower(), unquote(value.strip(BLANKS)))
+    return found
