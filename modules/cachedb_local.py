@@ -15,6 +15,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import Any
 
+from engine.db.cachedb import Cell
 from engine.errors import ConfigError, MiError, ScriptError
 from engine.module import BRANCH, FAILURE, LOCAL, ONREPLY, REQUEST, STARTUP, Context, Module, function, mi_command, modparam
 from engine.script.values import wrap32
@@ -30,7 +31,7 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
 
 
 class Collection:
-    """Keys with their values and the moment they expire (0 never). It is an engine.cachedb.Cache."""
+    """Keys with their values and the moment they expire (0 never). It is an engine.db.cachedb.CacheStore."""
 
     __slots__ = ("name", "items", "_now")
 
@@ -50,21 +51,21 @@ class Collection:
             return None
         return value
 
-    def store(self, key: str, value: str, expires: int = 0) -> None:
+    def store(self, key: str, value: str, expire: int = 0) -> None:
         """Set a value for that many seconds. An empty key is refused."""
         if not key:
             raise ScriptError("a cache needs a key")
-        self.items[key] = (value, self._now() + expires if expires > 0 else 0.0)
+        self.items[key] = (value, self._now() + expire if expire > 0 else 0.0)
 
     def remove(self, key: str) -> None:
         """Forget a key."""
         self.items.pop(key, None)
 
-    def add(self, key: str, step: int, expires: int = 0) -> int:
+    def add(self, key: str, step: int, expire: int = 0) -> int:
         """Add to a counter; one that lives keeps its expiry. ScriptError: the value is no number."""
         old = self.counter(key)
         if old is None:
-            self.store(key, str(step), expires)
+            self.store(key, str(step), expire)
             return step
         new = wrap32(old + step)
         self.items[key] = (str(new), self.items[key][1])
@@ -79,7 +80,7 @@ class Collection:
             raise ScriptError(f"the value of {key} is not a number")
         return int(value)
 
-    def raw(self, query: str) -> list[tuple[Any, ...]]:
+    def raw_query(self, query: str, columns: int) -> list[list[Cell]]:
         """There is no query language here."""
         raise ScriptError("cachedb_local has no raw queries")
 
@@ -152,15 +153,15 @@ class CacheLocal(Module):
                 self.collections.setdefault(name, Collection(name, now))
                 if replicated:
                     self.log.warning("collection <%s> is replicated but no 'cluster_id' defined!", name)
-        self._groups: dict[str, Collection] = {} if self.cachedb_url else {"": self.collections[DEFAULT]}
-        for group, name in self.cachedb_url:
+        caches = self.server.caches
+        for group, name in self.cachedb_url or [("", DEFAULT)]:
             collection = self.collections.get(name)
             if collection is None:
                 raise ConfigError(
                     f"cachedb_local: collection <{name}> not defined!",
                     hint=f'modparam("cachedb_local", "cache_collections", "{name}")',
                 )
-            self._groups[group] = collection
+            caches.register(f"local:{group}" if group else "local", collection)
         if self.enable_restart_persistency:
             self._read()
 
@@ -170,10 +171,6 @@ class CacheLocal(Module):
     async def destroy(self) -> None:
         if self.enable_restart_persistency:
             self._write()
-
-    def cache(self, group: str) -> Collection | None:
-        """The collection of a group of the script, "" for the nameless one (engine.cachedb)."""
-        return self._groups.get(group)
 
     def _clean(self) -> None:
         for collection in self.collections.values():
