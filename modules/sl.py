@@ -10,8 +10,11 @@ from typing import Final
 
 from engine.errors import ConfigError, SipParseError, TransportError
 from engine.module import ERROR, REQUEST, Context, Module, function, modparam, stat
+from engine.sip.uri import try_uri
 from modules.shared.replies import build_reply, error_reply, place_of, tag_prefix, to_tag
 
+E_BAD_URI: Final = -475
+E_UNSPECIFIED: Final = -1
 ACK_SECONDS: Final = 2.0
 """So long after a reply its ACK is waited for."""
 
@@ -94,9 +97,9 @@ class Sl(Module):
 
     @function(REQUEST)
     def sl_reply_error(self, ctx: Context) -> int:
-        """Tell the caller of the last internal error: 475 Bad URI, 477 Send failed ..., 500 when there is no better one."""
-        last = ctx.slots.get("core_error", -1) if ctx.slots is not None else -1
-        code, reason = error_reply(last, "SL")
+        """Tell the caller that the request could not be handled: 475 when its Request-URI is none, else 500. 1 or -1."""
+        broken = try_uri(ctx.ruri or "") is None
+        code, reason = error_reply(E_BAD_URI if broken else E_UNSPECIFIED, "SL")
         answer = self.reply(ctx, code, reason)
         if answer > 0:
             self.sent_err_replies.count += 1

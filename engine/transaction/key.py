@@ -80,3 +80,23 @@ def digest_label(msg: Request) -> str:
         msg.via.branch or "",
     )
     return hashlib.md5("\n".join(parts).encode("latin-1"), usedforsecurity=False).hexdigest()
+
+
+def stateless_branch(msg: Request) -> str:
+    """Branch of a request that is forwarded without a transaction: the same for every copy of it (RFC 3261 16.11).
+
+    It is made over the first branch with the cookie among the Vias; an old client's over the last branch, its From tag or URI.
+    """
+    source = ""
+    for via in msg.vias:
+        branch = via.branch
+        if branch is not None:
+            source = branch
+            if has_cookie(branch):
+                break
+    if not source:
+        from_ = msg.from_
+        source = (from_.tag or from_.uri) if from_ is not None else ""
+    index = hash_index(msg.call_id, msg.cseq_number)
+    digest = hashlib.md5(source.encode("latin-1"), usedforsecurity=False).hexdigest()
+    return f"z9hG4bK{reversed_hex(index)}.{digest}.0"

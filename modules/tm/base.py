@@ -140,6 +140,8 @@ class TmBase(Module):
         self.table.via_matching = bool(self.via1_matching)
         self.table.syn_branch = bool(self.syn_branch)
         self._tag_prefix = f"{tag_prefix()}-"
+        if not self.server.settings.disable_dns_blacklist:
+            self.server.blacklists.define("dns", ("expire",))
 
     def _inuse(self) -> int:
         return len(self.table)

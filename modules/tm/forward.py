@@ -3,16 +3,17 @@ fails (RFC 3263 4.3)."""
 
 from __future__ import annotations
 
-from typing import Any
+from ipaddress import ip_network
+from typing import Any, Final
 
 from engine.errors import SipParseError, TransportError
-from engine.module import REQUEST
-from engine.script.context import BRANCH, FAILURE, Context
+from engine.script.context import BRANCH, FAILURE, REQUEST, Context
 from engine.sip.builder import forward_request
 from engine.sip.edits import Edits
 from engine.sip.uri import SipUri, parse_uri
 from engine.transaction.key import reversed_hex
 from engine.transport.address import Target, plain_ip, split_host_port
+from engine.transport.blacklists import Rule
 from modules.tm.answers import Answers
 from modules.tm.api import REQUEST_BUILT
 from modules.tm.base import (
@@ -20,7 +21,9 @@ from modules.tm.base import (
 )
 from modules.tm.cell import MAX_BRANCHES, ClientBranch, Transaction
 
-ADD_LOCAL_RPORT = 1
+DNS_LIST: Final = "dns"
+DNS_LIST_SECONDS: Final = 240
+ADD_LOCAL_RPORT: Final = 1
 """Bit of ctx.via_handling."""
 
 
@@ -302,7 +305,7 @@ class Forwarding(Answers):
         code = E_SEND
         while True:
             target = branch.targets[0]
-            if self._is_blocked(run, target):
+            if self._is_blocked(run, target, branch.data):
                 code = E_BLOCKED
                 self.log.info("%s is blacklisted", target)
             else:
@@ -324,6 +327,8 @@ class Forwarding(Answers):
                     return 1
             if len(branch.targets) < 2 or transaction.no_failover:
                 break
+            if code == E_SEND:
+                self._distrust(target)
             if self._build(transaction, run, branch, branch.targets[1:]) < 0:
                 break
         self.table.branches.pop(branch.key, None)
@@ -334,9 +339,18 @@ class Forwarding(Answers):
         name = self.server.settings.tcp_no_new_conn_bflag
         return self.server.registry.branch_flag_names.known(name) if name else 0
 
-    def _is_blocked(self, run: Context, target: Target) -> bool:
+    def _is_blocked(self, run: Context, target: Target, data: bytes) -> bool:
         """Whether a blacklist of this message forbids the destination."""
-        return False
+        return run.slots is not None and self.server.blacklists.blocks(  # type: ignore[no-any-return]
+            run.slots, target, lambda: data.decode("latin-1"))
+
+    def _distrust(self, target: Target) -> None:
+        """An address has failed and another one is tried: keep it on the list "dns" for a while (disable_dns_blacklist=no)."""
+        if not self.server.settings.disable_dns_blacklist:
+            lists = self.server.blacklists
+            lists.add(
+                lists.define(DNS_LIST, ("expire",)), Rule(ip_network(target.ip), target.proto, target.port),
+                DNS_LIST_SECONDS)
 
     def _connection_failed(self, branch: ClientBranch, error: TransportError) -> None:
         """The connection for a branch did not come about, after the sending: try the next address, else end the branch."""
@@ -371,6 +385,7 @@ class Forwarding(Answers):
         """A branch failed without an answer, or with 503: a new branch to the next address of its next hop. True: sent."""
         run = self._context_for(transaction, REQUEST)
         run.flags = transaction.flags
+        self._distrust(branch.targets[0])
         first = transaction.first_branch
         transaction.first_branch = len(transaction.branches)
         made = self._add_branch(

@@ -87,6 +87,11 @@ def inject_flags(text: str) -> int:
     return mask
 
 
+def no_cluster_function(*_: Any) -> None:
+    """Check of t_anycast_replicate()."""
+    raise ConfigError("t_anycast_replicate() needs the clusterer module, which this server does not have")
+
+
 class Functions(Uac):
     """What scripts call. Codes are those of the tm manual and of the routing reference, section 9."""
 
@@ -409,6 +414,11 @@ class Functions(Uac):
     def t_wait_no_more_branches(self, ctx: Context) -> int:
         """The branches that are there are all. -1: nothing waits."""
         return -1 if ctx.transaction is None else self._wait_no_more(ctx.transaction)
+
+    @function(REQUEST, check=no_cluster_function)
+    def t_anycast_replicate(self, ctx: Context) -> int:
+        """Hand a CANCEL or ACK to the node of an anycast cluster that has the transaction: needs the clusterer module."""
+        return -1
 
     # ---- hand-over to other programs ----
 

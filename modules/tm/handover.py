@@ -95,7 +95,8 @@ def fields_of(msg: Request, ctx: Context, ident: tuple[int, Any], info: Info, ap
         VERSION, f"sip_request.{info.action}", msg.method, uri.user or "", uri.host, place.ip if place is not None else ".",
         "." if place is None or place.port == 5060 else str(place.port), ruri, target, msg.header("from") or "",
         msg.header("to") or "", msg.call_id or "", from_.tag or "", to.tag or "", msg.cseq_number or "", f"{ident[0]}:{ident[1]}",
-        ",".join([f"<{route}>" for route in routes]) or ".", hop, "P-MsgFlags: 0", *values, ".", msg.body if with_body else ".", "",
+        ",".join([f"<{route}>" for route in routes]) or ".", hop, "P-MsgFlags: 0", *values, ".",
+        msg.body if with_body else ".", "",
     ])
 
 

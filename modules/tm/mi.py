@@ -161,4 +161,5 @@ def _checked(head: Message, method: str, body: str) -> tuple[str, str]:
         raise MiError(400, "Bad CSeq number")
     if cseq_method is not None and cseq_method != method:
         raise MiError(400, "CSeq method mismatch")
-    return str(from_) if from_.bracketed else f"<{from_.uri}>" + (f";{from_.params}" if from_.params else ""), head.header("to") or ""
+    value = str(from_) if from_.bracketed else f"<{from_.uri}>" + (f";{from_.params}" if from_.params else "")
+    return value, head.header("to") or ""

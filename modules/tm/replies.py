@@ -344,6 +344,13 @@ class Replies(Forwarding):
         return 1
 
     @staticmethod
+    def _reply_resumed(ctx: Context) -> None:
+        """The result was there at once: the onreply route has not even returned, so nothing waits."""
+        state: Any = ctx.tm
+        if state is not None and state.suspended is _nothing:
+            state.suspended = None
+
+    @staticmethod
     def _resume_reply(ctx: Context) -> None:
         """The resume route has ended: go on where the reply was left."""
         state: Any = ctx.tm

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from engine.errors import SipParseError, TransportError
 from engine.script.context import FAILURE, REQUEST, Context
 from engine.sip.builder import forward_request
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
-from engine.transaction.key import has_cookie, hash_index, reversed_hex
+from engine.transaction.key import stateless_branch
 from engine.transaction.server import WAITING, Server
 from engine.transport.address import Target
 from modules.shared.replies import error_reply, place_of
@@ -298,42 +296,23 @@ class Requests(Replies):
             socket = self.server.sockets.pick(target.proto, target.ip, ctx.socket, ctx.send_socket)
             if socket is None:
                 continue
-            if self._is_blocked(ctx, target):
-                code = -5
-                continue
             top, edits = self._top_lines(ctx, socket)
             text = forward_request(
-                msg, request_uri=ctx.ruri or msg.request_uri, via=self._via_line(ctx, socket, key),
-                top=top, edits=edits, received=place.received, rport=place.rport, route_lines=f"Route: {ctx.path}\r\n" if ctx.path else None,
+                msg, request_uri=ctx.ruri or msg.request_uri, via=self._via_line(ctx, socket, key), top=top, edits=edits,
+                received=place.received, rport=place.rport, route_lines=f"Route: {ctx.path}\r\n" if ctx.path else None,
                 need_length=target.proto != "udp",
             )
+            data = text.encode("latin-1")
+            if self._is_blocked(ctx, target, data):
+                code = -5
+                continue
             try:
-                self.server.sockets.send(text.encode("latin-1"), target, socket)
+                self.server.sockets.send(data, target, socket)
             except TransportError as error:
                 self.log.error("sending an ACK to %s failed: %s", target, error)
                 continue
             return 1
         return code
-
-
-def stateless_branch(msg: Request) -> str:
-    """Branch of a request that is forwarded without a transaction: the same for every copy of it (RFC 3261 16.11).
-
-    It is made over the first branch with the cookie among the Vias; an old client's over the last branch, its From tag or URI.
-    """
-    source = ""
-    for via in msg.vias:
-        branch = via.branch
-        if branch is not None:
-            source = branch
-            if has_cookie(branch):
-                break
-    if not source:
-        from_ = msg.from_
-        source = (from_.tag or from_.uri) if from_ is not None else ""
-    index = hash_index(msg.call_id, msg.cseq_number)
-    digest = hashlib.md5(source.encode("latin-1"), usedforsecurity=False).hexdigest()
-    return f"z9hG4bK{reversed_hex(index)}.{digest}.0"
 
 
 def _wants_no_cancel(ctx: Context) -> bool:

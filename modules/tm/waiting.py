@@ -152,6 +152,7 @@ class Waiting(Requests):
     def resumed(self, ctx: Context) -> bool:
         """The run goes on. False when the transaction was cancelled and answered meanwhile: the resume route must not run."""
         if ctx.kind == ONREPLY:
+            self._reply_resumed(ctx)
             return True
         transaction: Transaction | None = ctx.transaction
         if transaction is None:
