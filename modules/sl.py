@@ -72,6 +72,8 @@ class Sl(Module):
         if msg.method == "ACK":  # type: ignore[attr-defined]
             return 1
         try:
+            if ctx.kind == ERROR:
+                msg.check()  # a reply needs every header; on other routes they were read at receive
             place = place_of(ctx)
             tag = to_tag(self._tag_prefix, msg) if code >= 180 else None  # type: ignore[arg-type]
             data = build_reply(
