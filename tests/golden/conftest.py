@@ -51,7 +51,7 @@ def recordings(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     python = sys.executable
     options = build_parser("").parse_args([
         "check", *wanted, "--server", f"{python} -m engine -F -f {{cfg}} -w {{dir}}",
-        "--check-cmd", f"{python} -m engine -C -f {{cfg}}", "--jobs", JOBS, "--base-port", BASE_PORT, "--patience", "1.5",
+        "--check-cmd", f"{python} -m engine -C -f {{cfg}}", "--mpath", f"{ROOT}/modules/", "--jobs", JOBS, "--base-port", BASE_PORT, "--patience", "1.5",
     ])
     paths = sorted(wanted, key=lambda path: ("/wire/" not in path, path))
     results = Runner(options).run(paths)
