@@ -46,13 +46,13 @@ class ScriptFault:
         self.reason = reason
 
 
-def parse_fault(part: str, error: SipParseError | None = None) -> ScriptFault:
-    """The fault for a part of the message that could not be read ("From", "r-uri", "CSeq" ...)."""
+def parse_fault(part: str) -> ScriptFault:
+    """The fault for a part of the message that could not be read ("From", "r-uri", "CSeq" ...); $err.rcode is always 400."""
     info, reason = _INFO.get(part, (f"error parsing {part} header", "bad header"))
-    return ScriptFault(PARSER, MEDIUM, info, error.status_hint if error is not None else 400, reason)
+    return ScriptFault(PARSER, MEDIUM, info, 400, reason)
 
 
 def note_fault(ctx: Context, part: str, error: SipParseError | None = None) -> None:
     """Log that a part of the message is broken and leave the fault for the error_route."""
-    ctx.error = parse_fault(part, error)
+    ctx.error = parse_fault(part)
     ctx.server.log.error("bad %s in the message%s", part, f": {error.message}" if error is not None else "")

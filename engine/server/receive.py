@@ -125,7 +125,7 @@ class Receiver:
         if connection is not None:
             ctx.proto = socket.proto
             ctx.connection = connection
-        ctx.error = parse_fault("To" if error.part == "address" else error.part, error)
+        ctx.error = parse_fault("To" if error.part == "address" else error.part)
         server.run(server.script.error, ctx)
 
     def _alias(self, msg: Request, connection: Any) -> None:
