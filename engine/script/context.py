@@ -93,7 +93,7 @@ class Context:
         self.connection = None
         """Stream connection it came over, or None."""
         # ---- state of the script ----
-        self.rc = 1
+        self.rc = 0
         """$rc: code of the last statement."""
         self.dropped = False
         """The route ended by `drop`: a branch is not sent, a provisional reply is discarded."""
