@@ -22,6 +22,7 @@ from engine.registry import Registry
 from engine.script import nodes
 from engine.script.checker import check_routes
 from engine.script.emit import Writer
+from engine.script.flags import mention_flags
 from engine.script.linemap import LineMap, compile_route
 from engine.script.script import RouteFn, Script
 from engine.script.settings import Settings
@@ -53,6 +54,7 @@ class Compiler:
             names.setdefault(route.kind, set()).add(route.name or ("0" if route.kind == "request" else ""))
             unit.body_names[route.kind, route.name] = self._body_name(route)
         unit.registry.route_names = names
+        mention_flags(routes, script.flag_names, script.branch_flag_names)
         check_routes(unit)
         bodies = [self._route(route) for route in routes]
         if unit.errors:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Final
 
 from engine.errors import ConfigError
+from engine.script import nodes
 
 MAX_FLAGS: Final = 32
 
@@ -56,3 +59,32 @@ class FlagNames:
         for name in text.split():
             mask |= self._bits.get(name, 0)
         return mask
+
+
+_MESSAGE_FLAGS: Final = frozenset(("msg.flag",))
+_BRANCH_FLAGS: Final = frozenset(("msg.branch.flag", "branch.flag"))
+
+
+def _variables(node: object) -> Iterator[nodes.Var]:
+    """The variables of a tree of nodes in the order of the text."""
+    if isinstance(node, nodes.Var):
+        yield node
+    elif isinstance(node, list | tuple):
+        for item in node:
+            yield from _variables(item)
+    elif is_dataclass(node):
+        for field in fields(node):
+            if field.name != "pos":
+                yield from _variables(getattr(node, field.name))
+
+
+def mention_flags(routes: list[nodes.Route], message: FlagNames, branch: FlagNames) -> None:
+    """Give bits to the flags that variables outside of strings name, all of them before any flag in a string or an argument:
+    the order shows in $mf and $bf. What is too much is left out here and reported where it stands."""
+    for variable in _variables(routes):
+        spec = variable.spec
+        if not spec.inner or spec.inner_var is not None:
+            continue
+        names = message if spec.name in _MESSAGE_FLAGS else branch if spec.name in _BRANCH_FLAGS else None
+        if names is not None and len(names) < MAX_FLAGS:
+            names.bit(spec.inner)

@@ -6,6 +6,7 @@ URI any more (a user may be set to anything): reading its parts then gives NULL 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import ScriptError, SipParseError
@@ -16,21 +17,27 @@ if TYPE_CHECKING:
     from engine.script.context import Context
 
 MAX_URI: Final = 1024
-_BLANK: Final = "\x01"
+# Characters that no URI has in its user part but scripts may put there.
+_ODD: Final = re.compile(r'[\s<>"]')
 
 
 def read_uri(text: str) -> SipUri:
-    """A URI as scripts may build it: blanks in the user part are let through. Raises SipParseError."""
+    """A URI as scripts may build it: blanks, quotes and angle brackets in the user part are let through. Raises SipParseError."""
     try:
         return parse_uri(text)
     except SipParseError:
         at = text.rfind("@")
-        if at < 0 or " " not in text[:at]:
+        if at < 0 or _ODD.search(text, 0, at) is None:
             raise
-        loose = parse_uri(text[:at].replace(" ", _BLANK) + text[at:])
-        user = loose.user.replace(_BLANK, " ") if loose.user is not None else None
-        password = loose.password.replace(_BLANK, " ") if loose.password is not None else None
-        return SipUri(text, loose.scheme, user, password, loose.host, loose.port, loose.params, loose.headers)
+        scheme, colon, head = text[:at].partition(":")
+        plain = parse_uri(f"{scheme}{colon}{_ODD.sub('_', head)}{text[at:]}")
+        start = len(scheme) + 1
+        user, password = plain.user, plain.password
+        if user is not None:
+            user = text[start:start + len(user)]
+        if password is not None:
+            password = text[at - len(password):at]
+        return SipUri(text, plain.scheme, user, password, plain.host, plain.port, plain.params, plain.headers)
 
 
 def written(

@@ -47,8 +47,8 @@ class Script:
         self.events: dict[str, RouteFn] = {}
         self.timers: list[tuple[str, int, RouteFn]] = []
         """(name, seconds, route), in the order of the script."""
-        self.flag_names = flag_names or FlagNames("message")
-        self.branch_flag_names = branch_flag_names or FlagNames("branch")
+        self.flag_names = FlagNames("message") if flag_names is None else flag_names
+        self.branch_flag_names = FlagNames("branch") if branch_flag_names is None else branch_flag_names
         self.used: set[str] = set()
         """Names of all functions called plainly."""
         self.used_async: set[str] = set()

@@ -47,7 +47,10 @@ def _params(text: str, item: NameAddr, name: str) -> Value:
 
 
 def _len(text: str, item: NameAddr, name: str) -> Value:
-    """Length of the address without its parameters."""
+    """Length of the address without its parameters. The last one of a text, when it has none, counts the line end that the
+    reference puts behind it."""
+    if not item.params and item.end >= len(text.rstrip(BLANKS)):
+        return len(text) + 2 - item.start
     end = item.uri_end
     if item.bracketed:
         end = text.index(">", end) + 1

@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.errors import SipParseError
 from engine.script.transformations.base import Entry
+from engine.sip.grammar import BLANKS
 from engine.sip.headers import Via, parse_via
 
 
@@ -17,11 +18,15 @@ def _parsed(text: str) -> Via:
 
 
 def name(text: str) -> str | None:
-    return _parsed(text).protocol or None
+    """The protocol as written."""
+    _parsed(text)
+    return text.partition("/")[0].strip(BLANKS) or None
 
 
 def version(text: str) -> str | None:
-    return _parsed(text).version or None
+    """The only one there is: a Via of another version is no Via."""
+    _parsed(text)
+    return text.split("/", 2)[1].strip(BLANKS) or None
 
 
 def transport(text: str) -> str | None:

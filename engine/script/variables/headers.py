@@ -51,6 +51,8 @@ class HeaderVariables(Module):
         if index is None and "contact" not in ctx.msg.names:
             return None
         values = _contacts(ctx)
+        if isinstance(index, int) and index < 0 and values and values[0][1] is STAR:
+            return None  # a star is no list: it cannot be counted from its end
         return pick(ctx, [text for text, _ in values], index)
 
     @pvar("ct.fields", parse_name=one_of("name", "uri", "q", "expires", "methods", "received", "params"))

@@ -69,7 +69,7 @@ class StorageVariables(Module):
             else:
                 avps[name] = [value if kind is str or kind is int else stored(value)]
         elif index == ALL_INDEXES:
-            self.replace_avp(ctx, name, None, value)
+            _replace(ctx, name, value)
         elif value is None:
             self._delete(ctx, name, 0 if index == "append" else index)
         elif index == "append":
@@ -84,13 +84,9 @@ class StorageVariables(Module):
     @avp.assigner
     def replace_avp(self, ctx: Context, name: str, index: Any, value: Value) -> None:
         """:= drops all values first."""
-        if value is None:
-            ctx.avps.pop(name, None)
-        elif isinstance(index, int):
-            ctx.avps.pop(name, None)
+        _replace(ctx, name, None if isinstance(index, int) else value)
+        if isinstance(index, int) and value is not None:
             raise ScriptError(f"$avp({name}) has no value [{index}] any more")
-        else:
-            ctx.avps[name] = [stored(value)]
 
     @staticmethod
     def _delete(ctx: Context, name: str, index: int) -> None:
@@ -129,6 +125,14 @@ class StorageVariables(Module):
     def argv(self, ctx: Context, name: str) -> Value:
         """$argv(x): the value of -o x=... on the command line."""
         return self.server.options.get(name)  # type: ignore[no-any-return]
+
+
+def _replace(ctx: Context, name: str, value: Value) -> None:
+    """One value in the place of all; NULL: none."""
+    if value is None:
+        ctx.avps.pop(name, None)
+    else:
+        ctx.avps[name] = [stored(value)]
 
 
 class StateVariables(Module):
@@ -208,9 +212,12 @@ class StateVariables(Module):
 
     @pvar("route.type")
     def route_type(self, ctx: Context, index: Any) -> Value:
-        """Type of a route of the stack."""
-        title = _level_of_stack(ctx.route_stack, index)
-        return None if title is None else title.partition("[")[0]
+        """Type of a route of the stack: the top one's kind, "route" for whatever runs inside of it."""
+        stack = ctx.route_stack
+        title = _level_of_stack(stack, index)
+        if title is None or stack is None:
+            return None
+        return title.partition("[")[0] if title is stack[0] else "route"
 
 
 def _level(value: Value, name: str) -> int | None:
