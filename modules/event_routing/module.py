@@ -78,7 +78,7 @@ class EventRoutingModule(Module):
     def subscribe(
         self, event: str, filters: list[tuple[str, str]], timeout: float, fired: Callable[[dict[str, Any]], None],
         expired: Callable[[], None] | None = None, once: bool = False, *, exact: tuple[str, str] | None = None,
-        accept: Callable[[dict[str, Any]], bool] | None = None,
+        accept: Callable[[dict[str, Any]], bool] | None = None, resumes: bool = False,
     ) -> Waiter:
         """See api.py."""
         board = self.boards.get(event)
@@ -86,9 +86,9 @@ class EventRoutingModule(Module):
             known = self.server.events.find(event)
             if known is None:
                 raise ScriptError(f"event <{event}> not available")
-            board = self.boards[event] = Board(known, self.server.defer)
+            board = self.boards[event] = Board(known, self.server.defer, self._later)
         self.count += 1
-        waiter = Waiter(board, self.count, filters, exact, accept, fired, expired, once)
+        waiter = Waiter(board, self.count, filters, exact, accept, fired, expired, once, resumes)
         board.add(waiter)
         heapq.heappush(self.deadlines, (self.ticks + max(1, int(timeout)), self.count, waiter))
         if len(self.deadlines) > self.sweep_at:
@@ -96,6 +96,9 @@ class EventRoutingModule(Module):
             heapq.heapify(self.deadlines)
             self.sweep_at = max(1024, 2 * len(self.deadlines))
         return waiter
+
+    def _later(self, call: Callable[[], None]) -> None:
+        self.server.loop.call_soon(self.server.defer, call)
 
     # ---- fixups ----
 
@@ -172,7 +175,7 @@ class EventRoutingModule(Module):
             if not result.done():
                 result.set_result(late)
 
-        waiter = self.subscribe(event, self.filters(ctx, filter), timeout, fired, expired, once=True)
+        waiter = self.subscribe(event, self.filters(ctx, filter), timeout, fired, expired, once=True, resumes=True)
         result.add_done_callback(lambda _done: waiter.cancel())
         return result
 

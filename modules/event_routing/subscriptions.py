@@ -23,11 +23,15 @@ Fired = Callable[[dict[str, Any]], None]
 class Waiter:
     """One subscription."""
 
-    __slots__ = ("board", "number", "filters", "exact", "accept", "fired", "expired", "once", "live", "cancelled")
+    __slots__ = (
+        "board", "number", "filters", "exact", "accept", "fired", "expired", "once", "resumes", "live",
+        "cancelled",
+    )
 
     def __init__(
         self, board: Board, number: int, filters: list[tuple[str, str]], exact: tuple[str, str] | None,
         accept: Callable[[dict[str, Any]], bool] | None, fired: Fired, expired: Callable[[], None] | None, once: bool,
+        resumes: bool,
     ) -> None:
         self.board = board
         self.number = number
@@ -40,6 +44,8 @@ class Waiter:
         self.fired = fired
         self.expired = expired
         self.once = once
+        self.resumes = resumes
+        """A run in async() goes on when it is told."""
         self.live = True
         """On its board."""
         self.cancelled = False
@@ -69,11 +75,16 @@ class Waiter:
 class Board:
     """The waiters of one event."""
 
-    __slots__ = ("event", "defer", "plain", "exact", "unsubscribe")
+    __slots__ = ("event", "defer", "later", "plain", "exact", "unsubscribe")
 
-    def __init__(self, event: Any, defer: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, event: Any, defer: Callable[[Callable[[], None]], object], later: Callable[[Callable[[], None]], object],
+    ) -> None:
         self.event = event
         self.defer = defer
+        """Runs a call when the current run is over."""
+        self.later = later
+        """Runs it a turn of the event loop later."""
         self.plain: dict[int, Waiter] = {}
         self.exact: dict[str, dict[str, dict[int, Waiter]]] = {}
         """Parameter -> its value -> waiters by number."""
@@ -121,18 +132,34 @@ class Board:
         for waiter in found:
             if waiter.once:
                 waiter.retire()
-            self.defer(_Delivery(waiter, params))
+        self.defer(_Round(found, params, self.later))
 
 
-class _Delivery:
-    """One event on its way to one waiter."""
+class _Round:
+    """One event on its way to its waiters, in order.
 
-    __slots__ = ("waiter", "params")
+    A run that goes on in async() does so a turn of the event loop after its waiter was told; whoever comes behind it is told
+    after that, so that the runs keep the order of the waiters.
+    """
 
-    def __init__(self, waiter: Waiter, params: dict[str, Any]) -> None:
-        self.waiter = waiter
+    __slots__ = ("waiters", "params", "later")
+
+    def __init__(
+        self, waiters: list[Waiter], params: dict[str, Any], later: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self.waiters = waiters[::-1]
         self.params = params
+        self.later = later
 
     def __call__(self) -> None:
-        if not self.waiter.cancelled:
-            self.waiter.fired(self.params)
+        while self.waiters:
+            waiter = self.waiters.pop()
+            if waiter.cancelled:
+                continue
+            if waiter.resumes and self.waiters:
+                try:
+                    waiter.fired(self.params)
+                finally:
+                    self.later(self)
+                return
+            waiter.fired(self.params)

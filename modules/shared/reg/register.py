@@ -440,14 +440,18 @@ class Registration:
         """The contacts the reply lists."""
         mod, now = self.mod, self.now
         stored = record.contacts if record is not None else []
-        only = {item.uri for item in self.wanted} if self.flags.only_request_contacts else None
+        only = self._only() if self.flags.only_request_contacts else None
         with_gruu = not mod.disable_gruu and supports(self.msg, "gruu")
         hide = mod.push is not None and mod.pn_hide_params
         lines: list[str] = []
         for contact in stored:
             expires = contact.expires
-            if (expires and expires <= now) or (only is not None and contact.contact not in only):
+            if (expires and expires <= now) or (
+                only is not None and only.get(contact.contact) not in (0, contact.contact_id)
+            ):
                 continue
+            if only is not None:
+                only[contact.contact] = contact.contact_id
             uri = contact.contact
             if hide and not any(item.contact_id == contact.contact_id for item in self.wanted):
                 assert mod.push is not None
@@ -466,6 +470,13 @@ class Registration:
                 for item in self.wanted if item.lifetime and item.uri not in known
             ])
         return lines
+
+    def _only(self) -> dict[str, int]:
+        """URIs of the request -> id of the one contact to be listed for each; 0: the first that has the URI."""
+        return {
+            item.uri: item.contact_id if item.contact is not None and item.contact.contact == item.uri else 0
+            for item in self.wanted
+        }
 
     def _gruus(self, contact: Any) -> str:
         mod = self.mod

@@ -149,6 +149,7 @@ class Wake:
 
         waiting.subscription = event_routing.subscribe(
             UPDATED, [], timeout, fired, expired, once=True, exact=("aor", aor), accept=is_it,
+            resumes=waiting.future is not None,
         )
         self.waiting.add(waiting)
 
