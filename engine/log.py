@@ -28,7 +28,8 @@ INFO: Final = 3
 DEBUG: Final = 4
 
 LEVEL_NAMES: Final = {
-    ALERT: "ALERT", CRITICAL: "CRITICAL", ERROR: "ERROR", 0: "ERROR", WARNING: "WARNING", NOTICE: "NOTICE", INFO: "INFO", DEBUG: "DBG",
+    ALERT: "ALERT", CRITICAL: "CRITICAL", ERROR: "ERROR", 0: "ERROR", WARNING: "WARNING", NOTICE: "NOTICE", INFO: "INFO",
+    DEBUG: "DBG",
 }
 _SYSLOG_PRIORITIES: Final = {
     ALERT: syslog.LOG_ALERT, CRITICAL: syslog.LOG_CRIT, ERROR: syslog.LOG_ERR, 0: syslog.LOG_ERR, WARNING: syslog.LOG_WARNING,
@@ -178,8 +179,8 @@ class LogRoot(Log):
     """The log of a server: levels, targets, the buffer in front of standard error."""
 
     __slots__ = (
-        "views", "default_level", "xlog_level", "default_xlog_level", "xlog_shows_level", "prefix", "stderror", "syslog", "event", "facility",
-        "ident", "on_event", "clock", "_fd", "_buffer", "_later", "_second", "_stamp", "_opened", "_in_event",
+        "views", "default_level", "xlog_level", "default_xlog_level", "xlog_shows_level", "prefix", "stderror", "syslog",
+        "event", "facility", "ident", "on_event", "clock", "_fd", "_buffer", "_later", "_second", "_stamp", "_opened", "_in_event",
     )
 
     def __init__(self, fd: int = 2, clock: Callable[[], float] = time.time) -> None:

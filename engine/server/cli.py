@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     if words[:1] == ["demo"]:
         from engine.server import demo
 
-        return int(demo.main(words[1:]) or 0)
+        return int(demo.main() or 0)
     log = LogRoot()
     try:
         options = parse(words)
@@ -158,6 +158,7 @@ def _serve(server: Server, options: Options, child: daemon.Daemon) -> int:
         for file in files:
             file.remove()
         log.buffer_with(None)
+        server.sockets.close()
         loop.close()
     return 0
 

@@ -14,12 +14,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from engine.db.cachedb import CacheStores
-from engine.errors import ConfigError
 from engine.events.bus import Event, EventBus, EventParams
 from engine.events.core import define_core_events
 from engine.events.subscribers import Subscribers
 from engine.log import LogRoot
-from engine.mi.dispatch import MiDispatch
 from engine.mi import CORE_MODULES as MI_MODULES
 from engine.mi.dispatch import MiDispatch
 from engine.registry import Registry
@@ -309,6 +307,3 @@ class Server:
             parts += ["TCP receiver", "TCP main"]
         parts += ["time_keeper", "timer", "Timer handler"]
         return [(number, pid, part) for number, part in enumerate(parts)]
-
-
-__all__ = ["ConfigError", "Server"]

@@ -244,41 +244,46 @@ class Connection:
 class TcpSocket(ListenSocket):
     """A TCP listener."""
 
-    __slots__ = ("_sock", "_owner")
+    __slots__ = ("_sock", "_owner", "_reuse_port")
 
     _owner: TcpTransport
 
     def __init__(self, transport: TcpTransport, ip: str, port: int, **options: Any) -> None:
         self._owner = transport
-        reuse_port = options.pop("reuse_port", False)
+        self._reuse_port: bool = options.pop("reuse_port", False)
         options.pop("tos", None)  # the transport sets it on connections
         super().__init__(transport, ip, port, **options)
-        family = system.AF_INET6 if ":" in ip else system.AF_INET
-        self._sock = system.socket(family, system.SOCK_STREAM)
-        self._sock.setblocking(False)
-        self._sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
-        if reuse_port:
-            self._sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEPORT, 1)
-        if family == system.AF_INET6:
-            self._sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_V6ONLY, 1)
+        self._sock: system.socket | None = None
 
     def open(self) -> None:
         """Bind and listen."""
-        self._sock.bind((self.ip, self.port))
-        self._sock.listen(self._owner.settings.backlog)
+        ipv6 = ":" in self.ip
+        sock = self._sock = system.socket(system.AF_INET6 if ipv6 else system.AF_INET, system.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
+        if self._reuse_port:
+            sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEPORT, 1)
+        if ipv6:
+            sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_V6ONLY, 1)
+        sock.bind((self.ip, self.port))
+        sock.listen(self._owner.settings.backlog)
 
     def start(self) -> None:
         """Begin to accept."""
+        assert self._sock is not None
         self._owner.loop.add_reader(self._sock.fileno(), self._accept)
 
     def close(self) -> None:
         """Stop listening; connections stay."""
-        if self._sock.fileno() >= 0:
-            self._owner.loop.remove_reader(self._sock.fileno())
-            self._sock.close()
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            self._owner.loop.remove_reader(sock.fileno())
+            sock.close()
 
     def _accept(self) -> None:
         for _ in range(self._owner.settings.backlog or 1):
+            if self._sock is None:
+                return
             try:
                 sock, peer = self._sock.accept()
             except BlockingIOError:

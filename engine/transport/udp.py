@@ -28,45 +28,46 @@ _MAX_QUEUE: Final = 1024
 class UdpSocket(ListenSocket):
     """A UDP listener."""
 
-    __slots__ = ("_sock", "_sendto", "_queue", "_owner")
+    __slots__ = ("_sock", "_sendto", "_queue", "_owner", "_tos", "_reuse_port")
 
     _owner: UdpTransport
+    _sendto: Callable[..., int]
 
     def __init__(self, transport: UdpTransport, ip: str, port: int, **options: Any) -> None:
         self._owner = transport
         tos = options.pop("tos", None)
-        reuse_port = options.pop("reuse_port", False)
+        self._tos: int = transport.tos if tos is None else tos
+        self._reuse_port: bool = options.pop("reuse_port", False)
         super().__init__(transport, ip, port, **options)
-        family = system.AF_INET6 if ":" in ip else system.AF_INET
-        self._sock = system.socket(family, system.SOCK_DGRAM)
-        self._sock.setblocking(False)
-        self._sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
-        if reuse_port:
-            self._sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEPORT, 1)
-        if family == system.AF_INET6:
-            self._sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_V6ONLY, 1)
-        tos = transport.tos if tos is None else tos
-        if tos:
-            if family == system.AF_INET:
-                self._sock.setsockopt(system.IPPROTO_IP, system.IP_TOS, tos)
-            else:
-                self._sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_TCLASS, tos)
-        self._sendto = self._sock.sendto
+        self._sock: system.socket | None = None
         self._queue: deque[tuple[bytes, tuple[str, int]]] = deque()
 
     def open(self) -> None:
         """Bind, with as big a receive buffer as `maxbuffer` and the system allow."""
-        self._sock.bind((self.ip, self.port))
-        size = self._sock.getsockopt(system.SOL_SOCKET, system.SO_RCVBUF)
-        if self._owner.max_buffer > size:
-            self._sock.setsockopt(system.SOL_SOCKET, system.SO_RCVBUF, self._owner.max_buffer)
-        self._multicast()
+        ipv6 = ":" in self.ip
+        sock = self._sock = system.socket(system.AF_INET6 if ipv6 else system.AF_INET, system.SOCK_DGRAM)
+        self._sendto = sock.sendto
+        sock.setblocking(False)
+        multicast = not ipv6 and 224 <= int(self.ip.partition(".")[0]) <= 239
+        if multicast:
+            # Elsewhere it would let a second server take our datagrams.
+            sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEADDR, 1)
+        if self._reuse_port:
+            sock.setsockopt(system.SOL_SOCKET, system.SO_REUSEPORT, 1)
+        if ipv6:
+            sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_V6ONLY, 1)
+        if self._tos and ipv6:
+            sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_TCLASS, self._tos)
+        elif self._tos:
+            sock.setsockopt(system.IPPROTO_IP, system.IP_TOS, self._tos)
+        sock.bind((self.ip, self.port))
+        if self._owner.max_buffer > sock.getsockopt(system.SOL_SOCKET, system.SO_RCVBUF):
+            sock.setsockopt(system.SOL_SOCKET, system.SO_RCVBUF, self._owner.max_buffer)
+        if multicast:
+            self._join(sock)
 
-    def _multicast(self) -> None:
+    def _join(self, sock: system.socket) -> None:
         """A multicast address is joined on any interface."""
-        if ":" in self.ip or not 224 <= int(self.ip.partition(".")[0]) <= 239:
-            return
-        sock = self._sock
         sock.setsockopt(system.IPPROTO_IP, system.IP_ADD_MEMBERSHIP, system.inet_aton(self.ip) + system.inet_aton("0.0.0.0"))
         sock.setsockopt(system.IPPROTO_IP, system.IP_MULTICAST_LOOP, int(self._owner.multicast_loopback))
         if self._owner.multicast_ttl >= 0:
@@ -74,14 +75,16 @@ class UdpSocket(ListenSocket):
 
     def start(self) -> None:
         """Begin to receive."""
+        assert self._sock is not None
         self._owner.loop.add_reader(self._sock.fileno(), self._readable)
 
     def close(self) -> None:
         """Close the socket."""
-        if self._sock.fileno() >= 0:
-            self._owner.loop.remove_reader(self._sock.fileno())
-            self._owner.loop.remove_writer(self._sock.fileno())
-            self._sock.close()
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            self._owner.loop.remove_reader(sock.fileno())
+            self._owner.loop.remove_writer(sock.fileno())
+            sock.close()
 
     def _readable(self) -> None:
         self._owner.run(self._drain)
@@ -89,7 +92,10 @@ class UdpSocket(ListenSocket):
     def _drain(self) -> None:
         """Receive a burst, in a worker. When a message makes the worker wait, the loop calls the next one."""
         receive = self._owner.receive
-        recvfrom = self._sock.recvfrom
+        sock = self._sock
+        if sock is None:
+            return
+        recvfrom = sock.recvfrom
         for _ in range(BURST):
             try:
                 data, source = recvfrom(MAX_DATAGRAM)
@@ -97,7 +103,7 @@ class UdpSocket(ListenSocket):
                 return
             except OSError:
                 # An ICMP error of an earlier send is told here; a closed socket ends the burst.
-                if self._sock.fileno() < 0:
+                if sock.fileno() < 0:
                     return
                 continue
             if len(data) < SHORTEST or not source[1]:
@@ -109,10 +115,13 @@ class UdpSocket(ListenSocket):
         if self._queue:
             self._enqueue(data, (ip, port))
             return
+        if self._sock is None:
+            raise TransportError(f"{self.name} is not open", E_SEND)
         try:
             self._sendto(data, (ip, port))
         except BlockingIOError:
             self._enqueue(data, (ip, port))
+            assert self._sock is not None
             self._owner.loop.add_writer(self._sock.fileno(), self._flush)
         except (OSError, OverflowError) as error:
             raise TransportError(f"sending to {ip}:{port} failed: {error}", E_SEND) from None
@@ -132,6 +141,7 @@ class UdpSocket(ListenSocket):
             except OSError as error:
                 self._owner.warn("sending to %s:%s failed: %s", *address, errno.errorcode.get(error.errno or 0, error))
             self._queue.popleft()
+        assert self._sock is not None
         self._owner.loop.remove_writer(self._sock.fileno())
 
 
