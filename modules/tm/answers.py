@@ -128,6 +128,14 @@ class Answers(TmBase):
         """The request of a branch as it left: its Via, Route set and addresses are those of its ACK and CANCEL."""
         return parse_message(branch.data)  # type: ignore[return-value]
 
+    @staticmethod
+    def _route_lines(branch: ClientBranch, sent: Request) -> str:
+        """Route set for the ACK and CANCEL of a branch. A Path that became its Route is left out, as OpenSIPS does: these
+        requests go to the same next hop, which knows the transaction."""
+        if branch.path and "route" not in branch.transaction.request.names:
+            return ""
+        return "".join([sent.line(i) for i in sent.positions("route")])
+
     def _send_cancel(self, branch: ClientBranch, headers: str) -> None:
         """Send the CANCEL of a branch. headers: its Reason line; after a 200 elsewhere the reason is that."""
         transaction = branch.transaction
@@ -136,8 +144,7 @@ class Answers(TmBase):
         sent = self._sent_request(branch)
         branch.cancel_data = cancel(
             sent, request_uri=branch.uri, via=sent.line(sent.names.index("via")),
-            route_lines="".join([sent.line(i) for i in sent.positions("route")]),
-            headers=headers + transaction.extra_headers, user_agent=user_agent_line(self.server.settings),
+            route_lines=self._route_lines(branch, sent), headers=headers + transaction.extra_headers, user_agent=user_agent_line(self.server.settings),
         ).encode("latin-1")
         now = self.server.now()
         branch.to_cancel = False

@@ -13,7 +13,8 @@ CREATED = "created"
 RESPONSE_IN = "response_in"
 """A response matched a branch, before the onreply routes: call(transaction, ctx) with ctx.branch set."""
 RESPONSE_FWD = "response_fwd"
-"""A response (relayed or local) is about to go upstream: call(transaction, code, response | None)."""
+"""A response (relayed or local) is about to go upstream: call(transaction, code, response | None). Of a relayed one (response
+is not None) transaction.reply_edits() gives the Edits to change it with."""
 RESPONSE_OUT = "response_out"
 """A response was sent upstream: call(transaction, code, response | None)."""
 REQUEST_BUILT = "request_built"
@@ -37,6 +38,8 @@ class Transaction(Protocol):
     """The caller's CANCEL came."""
     suspended: bool
     """The request waits in async()."""
+    waiting: bool
+    """A placeholder keeps it open for branches to come."""
     ident: str
     """$T_id."""
     slots: dict[str, Any]
@@ -59,15 +62,18 @@ class Tm(Protocol):
         """Answer a transaction from outside of any run: local reply, remaining branches are cancelled. 1, or -1 when a
         final one was sent already."""
 
-    def wait_for_new_branches(self, ctx: Context, count: int | None, timeout: float | None = None) -> int:
+    def wait_for_new_branches(
+        self, ctx: Context, count: int | None, timeout: float | None = None, timeout_code: int | None = None,
+    ) -> int:
         """Keep the transaction open for count more branches (None: any number): the placeholder branch, never sent.
 
         Makes the transaction when there is none. timeout in seconds replaces the INVITE timer for the placeholder; for a
-        request that is not an INVITE the placeholder works alike. When it fires the placeholder answers 408.
+        request that is not an INVITE the placeholder works alike. When it fires the placeholder answers timeout_code, by default
+        408 for an INVITE and 480 for other requests.
         """
 
     def no_more_branches(self, transaction: Transaction) -> int:
-        """End that wait: the placeholder answers 408, so the best answer so far goes back when nothing else is open."""
+        """End that wait: the placeholder answers as if its time were over, so the best answer so far goes back when nothing else is open."""
 
     def inject(self, transaction: Transaction, branches: list[Branch], cancel: bool = False, last: bool = False) -> int:
         """Add branches to a living transaction (branch route armed at creation runs for each). cancel: cancel the others
@@ -90,9 +96,10 @@ class Tm(Protocol):
     def local_request(
         self, method: str, ruri: str, from_: str, to: str, *, headers: str = "", body: str = "", next_hop: str | None = None,
         socket: Any = None, call_id: str | None = None, cseq: int | None = None,
-        done: Callable[[int, Any], None] | None = None,
+        done: Callable[[int, Any], None] | None = None, avps: dict[str, list[Any]] | None = None, routes: str = "",
     ) -> Transaction | None:
-        """Send a request of our own; local_route runs. done(code, response | None) with the final answer (408 local)."""
+        """Send a request of our own; local_route runs. done(code, response | None) with the final answer (408 local). from_ and
+        to are header values, headers and routes whole lines, avps those its routes see."""
 
     def register(self, moment: str, call: Callable[..., None]) -> None:
         """Be told of a moment (constants above) of every transaction."""

@@ -201,6 +201,11 @@ class Transaction:
                 return branch
         return None
 
+    @property
+    def waiting(self) -> bool:
+        """A placeholder keeps it open for branches to come."""
+        return self.placeholder() is not None
+
     def is_over(self, branch: ClientBranch) -> bool:
         """Whether a placeholder has seen all the branches it was to wait for."""
         return bool(branch.wait_until) and branch.wait_until <= len(self.branches)

@@ -53,7 +53,7 @@ class Waiting:
         wake.end(self)
         tm = wake.mod.tm
         transaction = tm.find(self.ident) if tm is not None and self.ident is not None else None
-        if tm is None or transaction is None or transaction.cancelled:
+        if tm is None or transaction is None or transaction.cancelled or not transaction.waiting:
             wake.mod.log.debug("the call a woken contact was meant for is over")
             return
         code = tm.inject(transaction, [wake.branch(params)])
