@@ -166,7 +166,9 @@ def async_function(routes: int = ALL_ROUTES, *, name: str | None = None, **fixup
     """Export a method for async(f(...), route) and launch(f(...)).
 
     The method is an `async def` returning the code, or a `def` that returns the code (the resume route runs at once; a
-    negative code means it could not be started: the script goes on after the statement) or an awaitable of the code.
+    negative code means it could not be started: the script goes on after the statement) or an awaitable of the code. What
+    is awaited may give a callable instead: it is called in the worker of the run that goes on, sets the output variables
+    ($var belongs to whatever run is on, so it cannot be set while another one is) and gives the code.
     Under @function it serves both: the plain call then waits in the worker.
     """
 

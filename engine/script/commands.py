@@ -61,8 +61,9 @@ class Commands:
         decl, name, arguments = self.calls.bound(node, is_async=False)
         code = f"{name}({', '.join(['ctx', *arguments])})"
         if decl.waits:
-            code = f"ctx.wait({code})"
-        if decl.returns == "bool":
+            self._guarded(f"ctx.rc = rc = code_of(ctx.wait({code}))")
+            self._stop()
+        elif decl.returns == "bool":
             self._guarded(f"ctx.rc = rc = 1 if {code} else -1")
         elif decl.returns == "none":
             self._guarded(code, "ctx.rc = rc = 1")

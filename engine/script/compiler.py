@@ -27,7 +27,7 @@ from engine.script.linemap import LineMap, compile_route
 from engine.script.script import RouteFn, Script
 from engine.script.settings import Settings
 from engine.script.statements import Statements
-from engine.script.unit import Unit, title_of
+from engine.script.unit import KINDS, Unit, title_of
 
 
 class Compiler:
@@ -49,9 +49,9 @@ class Compiler:
         """The Script. ConfigErrors: every mistake found, in the order of the text."""
         unit, script = self.unit, self.script
         routes = self.tree.routes
-        names: dict[str, set[str]] = {}
+        names: dict[str, set[str]] = {kind: set() for kind in KINDS}
         for route in routes:
-            names.setdefault(route.kind, set()).add(route.name or ("0" if route.kind == "request" else ""))
+            names[route.kind].add(route.name or ("0" if route.kind == "request" else ""))
             unit.body_names[route.kind, route.name] = self._body_name(route)
         unit.registry.route_names = names
         mention_flags(routes, script.flag_names, script.branch_flag_names)

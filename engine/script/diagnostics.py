@@ -53,7 +53,7 @@ def _describe(error: ConfigError, lines: Callable[[str], list[str]]) -> Iterable
     if error.include_stack:
         yield "Traceback (last included file at the bottom):"
         for depth, (file, line) in enumerate((*error.include_stack, (error.file, error.line))):
-            yield f"{depth:>2}. {file}:{line}"
+            yield f"{depth:>2}. {file} (line {line})"
     end = max(error.end_column, error.column)
     yield f"{_PREFIX} parse error in {error.file}:{error.line}:{error.column}-{end}: {error.message}"
     text = lines(error.file)

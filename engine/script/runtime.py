@@ -23,6 +23,8 @@ E_BUG: Final = -5
 E_SCRIPT: Final = -10
 BREAK: Final = -5
 """$rc after `break`."""
+IN_ERROR_ROUTE: Final = "error_route"
+"""Key in ctx.slots while the error_route runs."""
 MAX_DEPTH: Final = 100
 """Levels of routes, the top one included."""
 
@@ -62,7 +64,7 @@ class LiveParams:
 class Runtime:
     """Errors, logging and the rarer statements of one compiled script."""
 
-    __slots__ = ("server", "log", "script", "xlog_size", "table", "error_body", "tracked", "abort_on_assert")
+    __slots__ = ("server", "log", "script", "xlog_size", "table", "error_body", "abort_on_assert")
 
     def __init__(self, server: Any, script: Script, xlog_size: int = 4096, abort_on_assert: bool = False) -> None:
         self.server = server
@@ -73,8 +75,6 @@ class Runtime:
         """Bodies of route[x] by name, for route($var); the main route is "0"."""
         self.error_body: RouteFn | None = None
         """Body of error_route."""
-        self.tracked = False
-        """ctx.route_stack is kept."""
         self.abort_on_assert = abort_on_assert
 
     # ------------------------------------------------------------------------------------------------------- errors
@@ -192,21 +192,19 @@ class Runtime:
         body = self.error_body
         if body is None or ctx.kind & (ONREPLY | LOCAL | ERROR):
             return False
+        if ctx.slots is None:
+            ctx.slots = {}
+        if IN_ERROR_ROUTE in ctx.slots:
+            return False  # an error in the error_route does not start it again
+        ctx.slots[IN_ERROR_ROUTE] = True
         stack = ctx.route_stack
         if stack is not None:
-            if "error_route" in stack:
-                return False
             stack.append("error_route")
-        elif self.tracked:
-            ctx.route_stack = ["error_route"]
         outer, ctx.params = ctx.params, None
-        self.error_body = None  # an error in the error_route does not start it again
-        try:
-            code = body(ctx)
-        finally:
-            self.error_body = body
+        code = body(ctx)
         ctx.params = outer
         ctx.error = None
+        del ctx.slots[IN_ERROR_ROUTE]
         if stack is not None:
             stack.pop()
         return code == 0

@@ -65,6 +65,13 @@ class Suspension:
         except Exception as error:
             return self._failure(ctx, error)
 
+    def _code(self, ctx: Context, result: Any) -> int:
+        """The code of what was awaited, in the worker of the run that goes on."""
+        try:
+            return code_of(result)
+        except Exception as error:
+            return self._failure(ctx, error)
+
     def _resume_here(self, ctx: Context, route: str, code: int) -> int:
         self._resume(ctx, route, code)
         return 0
@@ -83,13 +90,13 @@ class Suspension:
     async def _finish(self, ctx: Context, hook: Any, result: Any, route: str, timeout: int) -> None:
         """Wait for the result, then go on in a worker."""
         try:
-            code = code_of(await asyncio.wait_for(result, timeout or None))
+            found = await asyncio.wait_for(result, timeout or None)
         except Exception as error:
-            code = self._failure(ctx, error)
+            found = self._failure(ctx, error)
 
         def go_on() -> None:
             if hook.resumed(ctx):
-                self._resume(ctx, route, code)
+                self._resume(ctx, route, self._code(ctx, found))
                 hook.after_resume(ctx)
 
         await in_worker(self.server.workers, go_on)
@@ -122,11 +129,16 @@ class Suspension:
 
     async def _report_later(self, own: Context, result: Any, route: str | None, param: str | None) -> None:
         try:
-            code = code_of(await result)
+            found = await result
         except Exception as error:
-            code = self._failure(own, error)
-        if route is not None:
-            await in_worker(self.server.workers, lambda: self._report(own, route, param, code))
+            found = self._failure(own, error)
+
+        def report() -> None:
+            code = self._code(own, found)
+            if route is not None:
+                self._report(own, route, param, code)
+
+        await in_worker(self.server.workers, report)
 
     def _report(self, own: Context, route: str, param: str | None, code: int) -> None:
         """Run the report route with a dummy request; what the function wrote into AVPs is there."""
@@ -143,7 +155,9 @@ class Suspension:
 
 
 def code_of(result: Any) -> int:
-    """A function's result as a code: True 1, False -1, None 1."""
+    """A function's result as a code: True 1, False -1, None 1. A callable is called first: it hands results to variables."""
+    if callable(result):
+        result = result()
     if result is None:
         return 1
     if result.__class__ is bool:

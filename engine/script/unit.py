@@ -26,7 +26,7 @@ from engine.script.operators import (
 from engine.script.runtime import LiveParams, Runtime
 from engine.script.script import Script
 from engine.script.settings import Settings
-from engine.script.suspension import Suspension
+from engine.script.suspension import Suspension, code_of
 from engine.script.usage import Usage
 from engine.script.values import NULL_TEXT
 from engine.script.variables.binder import Binder, BoundVar
@@ -83,7 +83,6 @@ class Unit:
         self.names = Namespace(self._fixed_names())
         usage = self.usage
         self.tracked = usage.reads_stack or usage.may_recurse or "script_trace" in usage.functions
-        self.runtime.tracked = self.tracked
         self.reads_rc = usage.reads("rc", "retcode")
         self.reads_params = usage.reads("param")
         self.reads_returned = usage.reads("return")
@@ -104,7 +103,7 @@ class Unit:
             "start_async": Suspension(runtime).start_async, "launch": Suspension(runtime).launch, "compare_number": operators.number, "compare_text": operators.text,
             "compare": operators.values, "compare_net": operators.net, "calculate": operators.calculate, "add": add,
             "add_number": add_number, "subtract_number": subtract_number, "without_text": without_text,
-            "bracket_truth": bracket_truth, "case_number": case_number, "combine": combine, "invert": invert,
+            "bracket_truth": bracket_truth, "case_number": case_number, "code_of": code_of, "combine": combine, "invert": invert,
             "matches": matches, "number_argument": number_argument, "outcome_value": outcome_value,
             "pattern_argument": pattern_argument, "return_code": return_code, "returned_value": returned_value,
             "same_text": same_text, "text_argument": text_argument, "too_long": too_long,
