@@ -3,8 +3,9 @@
 CORE_MODULES are loaded by the registry with the rest of the core.
 """
 
+from engine.mi.cache_commands import CacheCommands
 from engine.mi.commands import ServerCommands
 from engine.mi.event_commands import EventCommands
 from engine.mi.statistics import StatisticsCommands
 
-CORE_MODULES = (ServerCommands, EventCommands, StatisticsCommands)
+CORE_MODULES = (ServerCommands, EventCommands, StatisticsCommands, CacheCommands)

@@ -5,11 +5,16 @@ in call order, removed ranges are skipped. Reads of the message never see them. 
 line begins at Message.span(i)[0], appended headers go to Message.headers_end, the body starts at Message.body_start.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from engine.sip.headers import NameAddr
 from engine.sip.message import Message
 
 Change = tuple[int, int, str]
 """start, end, text: the range is left out (empty for a pure insertion) and the text put at its start."""
+Late = tuple[int, Callable[[Any, Any], str]]
+"""offset, call(ctx, socket): a text that is known only when the message leaves, because it names the socket it leaves by."""
 
 
 def _start(change: Change) -> int:
@@ -36,15 +41,16 @@ def apply_changes(text: str, changes: list[Change], start: int, end: int) -> str
 class Edits:
     """The changes of one message, or of one branch of it."""
 
-    __slots__ = ("changes", "body")
+    __slots__ = ("changes", "late", "body")
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
+        self.late: list[Late] = []
         self.body: str | None = None
         """The whole new body, None to keep the received one (with its own changes)."""
 
     def __bool__(self) -> bool:
-        return bool(self.changes) or self.body is not None
+        return bool(self.changes) or bool(self.late) or self.body is not None
 
     def insert(self, offset: int, text: str) -> None:
         """Put text in front of the character at offset; behind what was put there before."""
@@ -62,10 +68,24 @@ class Edits:
         """Exchange the whole body; changes recorded for the old body no longer count. Content-Length follows by itself."""
         self.body = text
 
+    def insert_late(self, offset: int, text: Callable[[Any, Any], str]) -> None:
+        """Put text(ctx, socket) in front of the character at offset when the message leaves by a socket; behind insert()s there."""
+        self.late.append((offset, text))
+
+    def leaving(self, ctx: Any, socket: Any) -> "Edits":
+        """These changes for a message that leaves by a socket: with the late texts in place."""
+        if not self.late:
+            return self
+        made = self.copy()
+        made.late = []
+        made.changes.extend([(offset, offset, text(ctx, socket)) for offset, text in self.late])
+        return made
+
     def copy(self) -> "Edits":
         """An independent copy, for a branch that gets changes of its own."""
         other = Edits()
         other.changes = self.changes.copy()
+        other.late = self.late.copy()
         other.body = self.body
         return other
 

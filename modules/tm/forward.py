@@ -269,7 +269,7 @@ class Forwarding(Answers):
     def _top_lines(run: Context, socket: Any) -> tuple[str, Edits | None]:
         """Lines to put on top (Record-Route), and the edits that go with them."""
         record = run.record_route
-        edits = run.edits
+        edits = run.edits.leaving(run, socket) if run.edits is not None else None
         if record is None:
             return "", edits
         top: str = record.lines_for(run, socket)

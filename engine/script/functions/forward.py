@@ -116,9 +116,10 @@ class ForwardFunctions(Module):
         top_via = msg.via
         received, rport = source_marks(top_via, ctx.src_ip, ctx.src_port, ctx.force_rport)
         record = ctx.record_route
+        edits = ctx.edits.leaving(ctx, socket) if ctx.edits is not None else None
         text = forward_request(
             msg, request_uri=ctx.ruri or msg.request_uri, via=self._via(ctx, msg, socket),
-            top=record.lines_for(ctx, socket) if record is not None else "", edits=ctx.edits, received=received, rport=rport,
+            top=record.lines_for(ctx, socket) if record is not None else "", edits=edits, received=received, rport=rport,
             route_lines=f"Route: {ctx.path}\r\n" if ctx.path else None, need_length=target.proto != "udp",
         )
         if self.server.blacklists.blocks(ctx.slots, target, lambda: text):
