@@ -79,6 +79,10 @@ class _Driver:
             self.note()
             return []
 
+    def read_so_far(self) -> list[Any]:
+        """The items of a file that could not be read to its end."""
+        return next((value for value in self.state.value_stack if isinstance(value, list)), [])
+
     def note(self) -> None:
         """Describe the token that does not fit."""
         token = self.tokens[self.at]
@@ -276,25 +280,44 @@ def _order(source: Source) -> dict[tuple[str, int], int]:
     return order
 
 
-def parse_source(source: Source) -> Script:
-    """The nodes of a flattened script. Raises ConfigErrors with every mistake found, in the order of the text."""
+def read_source(source: Source) -> tuple[Script, list[ConfigError]]:
+    """What can be read of a flattened script, and the mistakes in its syntax, in the order of the text.
+
+    Global parameters are judged by themselves (engine.script.globals.check_globals).
+    """
     tokens, errors, warnings = tokenize(source, TOKEN_KINDS)
     builder = Builder(source.stacks)
     driver = _Driver(source, tokens, builder)
     items = driver.run()
-    script = Script(source.names[0], items or [], builder.warnings, source.names)
-    global_errors, global_warnings = check_globals(script.globals)
-    script.warnings += warnings + global_warnings
+    script = Script(source.names[0], items or driver.read_so_far(), builder.warnings, source.names)
+    script.warnings += warnings
     if errors and driver.errors and driver.errors[-1].line == tokens[-1].pos.line:
         driver.errors.pop()  # a string that is not closed takes the end of the file with it
-    errors = [*errors, *driver.errors, *builder.errors, *global_errors]
+    errors = [*errors, *driver.errors, *builder.errors]
+    _sort(errors, source)
+    return script, errors
+
+
+def _sort(errors: list[ConfigError], source: Source) -> None:
+    """Into the order of the text, each with the files that include its own."""
+    if not errors:
+        return
+    order = _order(source)
+    for error in errors:
+        error.include_stack = error.include_stack or source.stacks.get(error.file, ())
+    errors.sort(key=lambda error: (order.get((error.file, error.line), 0), error.column))
+
+
+def parse_source(source: Source) -> Script:
+    """The nodes of a flattened script. Raises ConfigErrors with every mistake found, in the order of the text."""
+    script, errors = read_source(source)
+    global_errors, global_warnings = check_globals(script.globals)
+    script.warnings += global_warnings
+    errors += global_errors
     if not errors and not script.items:
         errors.append(ConfigError("the script is empty", script.file, 1, 1, hint="it needs a route { ... } block"))
     if errors:
-        order = _order(source)
-        for error in errors:
-            error.include_stack = error.include_stack or source.stacks.get(error.file, ())
-        errors.sort(key=lambda error: (order.get((error.file, error.line), 0), error.column))
+        _sort(errors, source)
         raise ConfigErrors(errors)
     return script
 

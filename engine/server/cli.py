@@ -36,6 +36,10 @@ def main(argv: list[str] | None = None) -> int:
         from engine.server import demo
 
         return int(demo.main() or 0)
+    if words[:1] == ["port"]:
+        from engine.server import port
+
+        return port.main(words[1:])
     log = LogRoot()
     try:
         options = parse(words)
