@@ -25,7 +25,7 @@ class Call:
     def __init__(self, ident: str, request: Message) -> None:
         self.ident = ident
         self.request = request
-        self.cancelled = self.final_sent = False
+        self.cancelled = self.final_sent = self.waiting = False
         self.slots: dict[str, Any] = {}
 
 
@@ -58,6 +58,7 @@ class Calls(Module):
 
     def wait_for_new_branches(self, ctx: Context, count: int | None, timeout: float | None = None) -> int:
         self.waits.append((ctx.transaction.ident, count, timeout))
+        ctx.transaction.waiting = True
         return 1
 
     def inject(self, transaction: Call, branches: list[Branch], cancel: bool = False, last: bool = False) -> int:
