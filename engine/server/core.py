@@ -20,7 +20,7 @@ from engine.events.subscribers import Subscribers
 from engine.log import LogRoot
 from engine.mi import CORE_MODULES as MI_MODULES
 from engine.mi.dispatch import MiDispatch
-from engine.registry import Registry
+from engine.registry import CORE, Registry
 from engine.script.context import EVENT, STARTUP, TIMER, Context
 from engine.script.loader import load_script
 from engine.script.reload import reload_routes
@@ -32,6 +32,7 @@ from engine.server.corestats import register_core_stats
 from engine.server.dummy import dummy_request
 from engine.server.receive import Receiver
 from engine.stats import Stats
+from engine.status import READY, StatusReports
 from engine.timers import Timer, TimerWheel
 from engine.transport.blacklists import Blacklists
 from engine.transport.resolver import Resolver
@@ -42,7 +43,9 @@ from engine.workers import Workers
 class Server:
     """Everything of one running configuration. load(), then await start(), then await stop()."""
 
-    def __init__(self, *, clock: Callable[[], float] | None = time.monotonic, log: LogRoot | None = None, compat: str = "3.6") -> None:
+    def __init__(
+        self, *, clock: Callable[[], float] | None = time.monotonic, log: LogRoot | None = None, compat: str = "3.6",
+    ) -> None:
         self.compat = compat
         self.log = log or LogRoot()
         self.workers = Workers()
@@ -58,6 +61,9 @@ class Server:
         self.resolver = Resolver(self.workers.wait, usable=lambda proto: proto in self.sockets.transports)
         self.blacklists = Blacklists(self.now)
         """The dst_blacklist lists; asked before a request is sent."""
+        self.status_reports = StatusReports(self.events, lambda: self.wall())
+        """Which parts are ready."""
+        self.status_reports.register(CORE, details="initializing")
         self.caches = CacheStores()
         """Key-value stores of the cachedb modules."""
         self.started_at = self.now()
@@ -151,6 +157,7 @@ class Server:
             self.workers.run(lambda: self.run(startup, ctx))
             self.first_avps = ctx.avps
         self.sockets.start()
+        self.status_reports.set(CORE, READY, "running")
 
     async def stop(self) -> None:
         """Stop receiving, stop the modules in reverse order, close everything, end background tasks."""

@@ -88,9 +88,9 @@ class Blacklists:
         return found
 
     def load(self, specs: Iterable[Any]) -> None:
-        """Take over the dst_blacklist definitions (engine.script.definitions.BlacklistSpec)."""
+        """Take over the dst_blacklist definitions (engine.script.definitions.BlacklistSpec); without flags a list is read-only."""
         for spec in specs:
-            made = self.define(spec.name, spec.flags)
+            made = self.define(spec.name, spec.flags or ("readonly",))
             made.rules = [Rule(rule.net, rule.proto, rule.port, rule.text, rule.negated) for rule in spec.rules]
 
     def add(self, found: Blacklist, rule: Rule, expire: int = 0) -> bool:
