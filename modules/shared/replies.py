@@ -78,7 +78,7 @@ def redirect_contacts(ctx: Context) -> str | None:
     """Contact of a 3xx: the Request-URI when it was changed, then the appended branches; None without any."""
     out = []
     ruri = ctx.ruri
-    if ruri is not None and ruri is not ctx.msg.request_uri and ruri != ctx.msg.request_uri:
+    if ruri is not None and ruri != ctx.msg.request_uri:  # type: ignore[attr-defined]
         out.append(_destination(ruri, ctx.q))
     for branch in ctx.branches or ():
         out.append(_destination(branch.uri, branch.q))
@@ -102,10 +102,11 @@ def user_agent_line(settings: Any) -> str | None:
 def _warning(ctx: Context) -> str:
     """RFC 3261 20.43: what the server saw, for whoever reads the trace of the far end (sip_warning=1)."""
     socket = ctx.socket
+    received: str = ctx.msg.request_uri  # type: ignore[attr-defined]
     where = f"{socket.ip}:{socket.port}" if socket is not None else "0.0.0.0:0"
     return (
         f'Warning: 392 {where} "Noisy feedback tells:  pid={os.getpid()} req_src_ip={ctx.src_ip} '
-        f"req_src_port={ctx.src_port} in_uri={ctx.msg.request_uri} out_uri={ctx.ruri or ctx.msg.request_uri} "
+        f"req_src_port={ctx.src_port} in_uri={received} out_uri={ctx.ruri or received} "
         f'via_cnt=={len(ctx.msg.vias)}"'
     )
 
@@ -123,7 +124,8 @@ def build_reply(
     if own:
         headers = "".join(own) + headers
     return reply(
-        ctx.msg, code, reason, to_tag=tag, received=received, rport=rport, headers=headers,
+        ctx.msg,  # type: ignore[arg-type]
+        code, reason, to_tag=tag, received=received, rport=rport, headers=headers,
         contact=redirect_contacts(ctx) if 300 <= code < 400 else None, server=server_line(settings),
         body=body or ctx.reply_body, warning=_warning(ctx) if settings.sip_warning else None,
     ).encode("latin-1")

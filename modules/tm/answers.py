@@ -54,6 +54,8 @@ class Answers(TmBase):
             return -1
         now = self.server.now()
         transaction.server.on_reply(code, True, now)
+        if code >= 200:
+            self._count_ended(transaction)
         transaction.relayed_branch = LOCAL_REPLY
         transaction.reply_data = data
         opened: list[ClientBranch] = []
@@ -88,6 +90,7 @@ class Answers(TmBase):
         now = self.server.now()
         if transaction.server.state < WAITING:
             transaction.server.release(now)
+            self._count_ended(transaction)
             self._stop_clients(transaction)
             transaction.arm(now)
 

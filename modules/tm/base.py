@@ -12,6 +12,7 @@ from engine.script.values import Value
 from engine.sip.message import Response
 from engine.transaction.actions import CANCEL, FINISH, SEND, TIMEOUT
 from engine.transaction.client import Client
+from engine.transaction.server import WAITING
 from modules.shared.replies import tag_prefix, to_tag
 from modules.tm.api import DESTROYED
 from modules.tm.cell import ClientBranch, Transaction
@@ -219,6 +220,8 @@ class TmBase(Module):
             elif actions & FINISH:
                 self.forget(transaction)
                 return
+            else:
+                self._count_ended(transaction)
         for branch, actions in ended:
             transaction.enter(lambda branch=branch, actions=actions: self._timed_out(branch, actions))  # type: ignore[misc]
         transaction.arm(now)
@@ -248,10 +251,11 @@ class TmBase(Module):
         else:
             self.retransmission_req_3.count += 1
 
-    def forget(self, transaction: Transaction) -> None:
-        """The transaction ends: out of the table, listeners told."""
-        if transaction.table is None:
+    def _count_ended(self, transaction: Transaction) -> None:
+        """N00_transactions: counted once, when nothing more is to be sent."""
+        if transaction.counted or transaction.server.state < WAITING:
             return
+        transaction.counted = True
         code = transaction.status // 100
         if code == 2:
             self.transactions_2xx.count += 1
@@ -263,6 +267,11 @@ class TmBase(Module):
             self.transactions_3xx.count += 1
         elif code == 6:
             self.transactions_6xx.count += 1
+
+    def forget(self, transaction: Transaction) -> None:
+        """The transaction ends: out of the table, listeners told."""
+        if transaction.table is None:
+            return
         self.table.forget(transaction)
         if DESTROYED in self._listeners:
             self._tell(DESTROYED, transaction)

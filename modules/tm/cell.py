@@ -99,7 +99,7 @@ class Transaction:
         "branches", "first_branch", "picked", "relaying", "avps", "flags", "ruri", "edits", "record_route", "updated",
         "on_branch", "on_reply", "on_failure", "cancelled", "suspended", "is_local", "no_new_branches", "no_failover",
         "pass_reason", "multi_2xx", "relayed_branch", "reply_data", "to_tag", "fr_timeout", "fr_inv_timeout", "extra_headers",
-        "busy", "queue", "timer", "slots", "to_tags", "done", "call_id", "cseq_number",
+        "busy", "queue", "timer", "slots", "to_tags", "done", "counted", "call_id", "cseq_number",
     )
 
     def __init__(self, table: Table, context: Context, method: str, server: Server, place: Place | None) -> None:
@@ -164,6 +164,9 @@ class Transaction:
         self.to_tags: set[str | None] | None = None
         """To tags of relayed 2xx, kept only when somebody listens for RESPONSE_OUT."""
         self.done: Callable[[int, Any], None] | None = None
+        """Request of our own: who wants its final answer."""
+        self.counted = False
+        """It is in the N00_transactions statistics."""
 
     # ---- what it is ----
 

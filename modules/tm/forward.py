@@ -14,6 +14,7 @@ from engine.sip.uri import SipUri, parse_uri
 from engine.transaction.key import reversed_hex
 from engine.transport.address import Target, plain_ip, split_host_port
 from engine.transport.blacklists import Rule
+from modules.shared.replies import place_of
 from modules.tm.answers import Answers
 from modules.tm.api import REQUEST_BUILT
 from modules.tm.base import (
@@ -86,6 +87,8 @@ class Forwarding(Answers):
                 self._answer(transaction, ctx, 487, "Request Terminated")
             self.log.info("no new branches for a cancelled transaction")
             return E_NO_DESTINATION
+        if ctx.force_rport and transaction.place is not None and transaction.place.rport is None:
+            transaction.place = place_of(ctx)
         if new_set:
             first = len(transaction.branches)
             if first and transaction.branches[first - 1].placeholder:

@@ -67,7 +67,7 @@ class Replies(Forwarding):
         actions = branch.client.on_response(code, self.server.now())
         if actions & ACK:
             self._send_ack(branch, msg)
-        elif transaction.is_local and transaction.is_invite and 200 <= code < 300 and transaction.done is not None:
+        elif transaction.is_local and transaction.is_invite and 200 <= code < 300:
             self._acknowledge(branch, msg)
         ctx.transaction = transaction
         ctx.branch = branch
@@ -299,6 +299,8 @@ class Replies(Forwarding):
                 self._answer(transaction, transaction.context, 500, "Reply processing error")
             return
         transaction.server.on_reply(code, False, now)
+        if code >= 200:
+            self._count_ended(transaction)
         transaction.relayed_branch = branch.index
         transaction.reply_data = data
         self._upstream(transaction)
@@ -325,6 +327,7 @@ class Replies(Forwarding):
             transaction.server.status = code
             if code >= 200:
                 transaction.server.release(now)
+                self._count_ended(transaction)
         done = transaction.done
         if done is not None and first and (code >= 200 or self.pass_provisional_replies):
             try:

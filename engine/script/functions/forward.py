@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final, NamedTuple
 
 from engine.errors import ConfigError, SipParseError, TransportError
@@ -11,7 +10,7 @@ from engine.script.context import Context
 from engine.sip.builder import forward_request
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
-from engine.transaction.key import has_cookie, hash_index, reversed_hex
+from engine.transaction.key import reversed_hex, stateless_branch
 from engine.transaction.place import source_marks
 from engine.transport.address import DEFAULT_PORTS, Target, split_host_port
 
@@ -42,26 +41,6 @@ def parse_hop(text: str) -> Hop | None:
     except ValueError as error:
         raise ConfigError(f"bad destination {text!r}: {error}") from None
     return Hop(proto.lower(), host, port)
-
-
-def stateless_branch(msg: Request) -> str:
-    """The Via branch of a request forwarded without a transaction: the same for every copy of it (RFC 3261 16.11).
-
-    It is made over the first branch with the cookie among the Vias; an old client's over the last branch, its From tag or URI.
-    Raises SipParseError.
-    """
-    source = ""
-    for via in msg.vias:
-        branch = via.branch
-        if branch is not None:
-            source = branch
-            if has_cookie(branch):
-                break
-    if not source:
-        from_ = msg.from_
-        source = (from_.tag or from_.uri) if from_ is not None else ""
-    digest = hashlib.md5(source.encode("latin-1"), usedforsecurity=False).hexdigest()
-    return f"z9hG4bK{reversed_hex(hash_index(msg.call_id, msg.cseq_number))}.{digest}.0"
 
 
 class ForwardFunctions(Module):
