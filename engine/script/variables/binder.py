@@ -132,10 +132,11 @@ class Binder:
             raise ConfigError(f"the name in ${spec.name}() is empty")
         if spec.inner_var is not None and spec.name not in _LITERAL_NAMES:
             return self._name_reader(instance, decl, self.bind(spec.inner_var, pos))
-        if decl.parse_name is None:
+        parse = _name_parser(instance, decl)
+        if parse is None:
             return self._note_flag(spec.name, spec.inner)
         try:
-            return decl.parse_name(spec.inner)
+            return parse(spec.inner)
         except ValueError as error:
             raise ConfigError(f"variable ${spec.name}({spec.inner}): {error}") from None
 
@@ -151,7 +152,7 @@ class Binder:
     @staticmethod
     def _name_reader(instance: Any, decl: pvar, inner: BoundVar) -> Callable[[Context], Any]:
         get = inner.get
-        parse = decl.parse_name
+        parse = _name_parser(instance, decl)
 
         def name(ctx: Context) -> Any:
             text = text_of(get(ctx))
@@ -249,6 +250,12 @@ _LITERAL_NAMES: Final = frozenset(("var", "time"))
 
 
 # ---------------------------------------------------------------------------------------------------- closures
+
+
+def _name_parser(instance: Any, decl: pvar) -> Callable[[str], Any] | None:
+    """parse_name of a declaration; a string names a method of the module."""
+    parse: Any = decl.parse_name
+    return getattr(instance, parse) if isinstance(parse, str) else parse
 
 
 def _reader(decl: pvar, instance: Any, name: Any, index: Any) -> Getter:
