@@ -74,15 +74,15 @@ class Line:
             return f"{self.prefix}{level_name(self.level)}:{self.text}" if self.shows_level else self.prefix + self.text
         return f"{self.prefix}{level_name(self.level)}:{self.module}:{self.function}: {self.text}\n"
 
-    def as_json(self) -> str:
-        """One object, one line."""
+    def as_json(self, limit: int = 6144) -> str:
+        """One object, one line; the text cut to limit characters."""
         members: dict[str, Any] = {"time": self.stamp, "pid": os.getpid(), "level": level_name(self.level)}
         if self.module:
             members["module"] = self.module
             members["function"] = self.function
         if self.prefix:
             members["prefix"] = self.prefix[:-1]
-        members["message"] = self.text + "\n" if self.module else self.text
+        members["message"] = self.text[:limit] + "\n" if self.module else self.text[:limit]
         return json.dumps(members)
 
 
@@ -180,7 +180,8 @@ class LogRoot(Log):
 
     __slots__ = (
         "views", "default_level", "xlog_level", "default_xlog_level", "xlog_shows_level", "prefix", "stderror", "syslog",
-        "event", "facility", "ident", "on_event", "clock", "_fd", "_buffer", "_later", "_second", "_stamp", "_opened", "_in_event",
+        "event", "facility", "ident", "on_event", "clock", "_fd", "_buffer", "_later", "_second", "_stamp", "_opened",
+        "_in_event", "json_limit",
     )
 
     def __init__(self, fd: int = 2, clock: Callable[[], float] = time.time) -> None:
@@ -200,6 +201,8 @@ class LogRoot(Log):
         self.stderror = Target("stderror", True)
         self.syslog = Target("syslog", False)
         self.event = Target("event", False)
+        self.json_limit = 6144
+        """Longest text in a JSON line; the rest is cut off."""
         self.facility = syslog.LOG_DAEMON
         self.ident = "opensips"
         self.on_event: Callable[[Line], None] | None = None
@@ -250,7 +253,7 @@ class LogRoot(Log):
             if target.format == "plain_text":
                 whole = f"{line.stamp} [{os.getpid()}] {line.plain()}"
             else:
-                whole = ("@cee: " if target.format == "json_cee" else "") + line.as_json() + "\n"
+                whole = ("@cee: " if target.format == "json_cee" else "") + line.as_json(self.json_limit) + "\n"
             self._buffer.append(to_bytes(whole))
             if self._later is None or level <= ERROR:
                 self.flush()
@@ -273,7 +276,7 @@ class LogRoot(Log):
         if target.format == "plain_text":
             text = line.plain()
         else:
-            text = ("@cee: " if target.format == "json_cee" else "") + line.as_json()
+            text = ("@cee: " if target.format == "json_cee" else "") + line.as_json(self.json_limit)
         syslog.syslog(_SYSLOG_PRIORITIES[max(ALERT, min(DEBUG, line.level))], text.replace("\0", "\\0").rstrip("\n"))
 
     def flush(self) -> None:

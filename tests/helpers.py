@@ -155,8 +155,8 @@ class Wire:
 
     def listen(self, ip: str, port: int, **options: Any) -> WireSocket:
         """A socket of this protocol."""
-        options.pop("tos", None)
-        options.pop("reuse_port", None)
+        for kernel_option in ("tos", "reuse_port", "frag"):
+            options.pop(kernel_option, None)
         return WireSocket(self, ip, port, **options)
 
     def connection(self, ip: str, port: int, socket: ListenSocket) -> WireConnection:

@@ -13,8 +13,11 @@ import engine
 from engine.errors import ConfigErrors, OpensipsError
 from engine.log import LogRoot
 from engine.script.diagnostics import render, to_json
+from engine.script.globals import resolve_globals
+from engine.script.parser import parse_file, parse_text
 from engine.server import daemon, signals
 from engine.server.core import Server
+from engine.server.notify import Notifier
 from engine.server.options import USAGE, Options, UsageError, parse
 
 FAILED = 255
@@ -61,6 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     except OpensipsError as error:
         log.critical("%s", error)
         return FAILED
+    except Exception as error:
+        log.exception(error, "the server cannot start")
+        return FAILED
     finally:
         log.flush()
 
@@ -94,13 +100,15 @@ def _run(options: Options, words: list[str], log: LogRoot) -> int:
     server.overrides.append(options.apply)
     if options.check or options.show_python:
         return _check(server, options)
+    text = sys.stdin.buffer.read().decode("latin-1") if cfg == "-" else None
     child = daemon.Daemon()
-    if not (options.foreground or options.debug):
+    options.foreground = options.foreground or options.debug or _wants_foreground(server, text)
+    if not options.foreground:
         status = child.fork()
         if status is not None:
             return status
     try:
-        return _serve(server, options, child)
+        return _serve(server, options, child, text)
     finally:
         child.ready(FAILED)
 
@@ -110,7 +118,7 @@ def _check(server: Server, options: Options) -> int:
     loop = asyncio.new_event_loop()
     server.loop = loop
     try:
-        server.load()
+        server.load(sys.stdin.buffer.read().decode("latin-1") if server.cfg_path == "-" else None)
     finally:
         loop.close()
     if options.show_python:
@@ -118,7 +126,7 @@ def _check(server: Server, options: Options) -> int:
             print(text)
         return 0
     if options.json:
-        print("[]")
+        print(to_json([], server.script.warnings))
     server.log.notice("config file ok, exiting...")
     return 0
 
@@ -139,7 +147,17 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _serve(server: Server, options: Options, child: daemon.Daemon) -> int:
+def _wants_foreground(server: Server, text: str | None) -> bool:
+    """Does the script say debug_mode? Its mistakes are told later, by the one who runs it."""
+    try:
+        tree = parse_text(text, "-") if text is not None else parse_file(
+            server.cfg_path, preprocessor_cmd=server.preprocessor)
+        return resolve_globals(tree, server.compat).debug_mode
+    except OpensipsError:
+        return False
+
+
+def _serve(server: Server, options: Options, child: daemon.Daemon, text: str | None) -> int:
     """Start, run until told to stop, stop."""
     log = server.log
     loop = new_loop()
@@ -147,7 +165,7 @@ def _serve(server: Server, options: Options, child: daemon.Daemon) -> int:
     server.loop = loop
     files: list[daemon.PidFile] = []
     try:
-        server.load()
+        server.load(text)
         for sentence in options.no_effect:
             log.info("%s", sentence)
         if server.settings.chroot and not options.chroot:
@@ -171,22 +189,27 @@ async def _live(server: Server, options: Options, ready: Callable[[], None]) -> 
     """The life of a loaded server."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    systemd = Notifier()
     server.stop_requested = stopped.set
-    signals.install(server, stopped.set)
-    daemonised = not (options.foreground or options.debug)
+    signals.install(server, stopped.set, systemd)
     try:
         await server.start()
         if options.user or options.group:
             daemon.change_user(options.user, options.group)
         ready()
-        if daemonised:
+        if not options.foreground:
             daemon.Daemon.detach(server.settings.log_stdout, server.settings.stderror_enabled)
         _tune_garbage()
         server.log.notice("opensips-like %s is up, listening on %s", engine.__version__, ", ".join(
             socket.name for socket in server.sockets.all))
+        systemd.ready(server.status())
+        server.timers.every(10.0, lambda: systemd.status(server.status()))
+        if systemd.alive_every:
+            server.timers.every(systemd.alive_every, systemd.alive)
         server.log.buffer_with(loop.call_soon)
         await stopped.wait()
         server.log.notice("stopping")
+        systemd.stopping()
     finally:
         server.log.buffer_with(None)
         try:

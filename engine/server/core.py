@@ -149,6 +149,7 @@ class Server:
         self.watch_events(self.script)
         self.start_timer_routes(self.script)
         self.running = True
+        self.timers.every(1.0, self.load_meter.sample)
         if self.timers.is_real:
             self.loop.call_soon(self._tick)
         startup = self.script.startup
@@ -305,6 +306,12 @@ class Server:
     def reload_routes(self) -> None:
         """Read the script again and take over its routes; ConfigErrors: it is bad, the old one goes on."""
         reload_routes(self)
+
+    def status(self) -> str:
+        """One line about what goes on, for those who watch the process."""
+        shown = (("requests", "rcv_requests"), ("dialogs", "active_dialogs"), ("registered users", "registered_users"))
+        found = [(title, self.stats.get(name)) for title, name in shown]
+        return ", ".join(f"{one.count} {title}" for title, one in found if one is not None)
 
     def process_table(self) -> Sequence[tuple[int, int, str]]:
         """(id, PID, type) as `ps` shows them: one process plays all the parts of OpenSIPS."""

@@ -35,6 +35,25 @@ def physical_size() -> int:
     return os.sysconf("SC_PHYS_PAGES") * _PAGE
 
 
+def waiting_bytes(server: Server, proto: str) -> int:
+    """Bytes that have arrived for our sockets of a protocol and wait in the kernel."""
+    ports = {socket.port for socket in server.sockets.all if socket.proto == proto}
+    total = 0
+    for table in (f"/proc/net/{'udp' if proto == 'udp' else 'tcp'}{version}" for version in ("", "6")):
+        if not ports:
+            break
+        try:
+            with open(table, encoding="ascii") as lines:
+                next(lines)
+                for line in lines:
+                    words = line.split()
+                    if int(words[1].rpartition(":")[2], 16) in ports and words[3] != "0A":
+                        total += int(words[4].partition(":")[2], 16)
+        except OSError:
+            continue
+    return total
+
+
 class Load:
     """How busy the process is: its CPU time against the clock, in percent, over the last tick, minute and ten minutes."""
 
@@ -66,7 +85,7 @@ def register_core_stats(server: Server) -> Load:
         stats.counter("core", name)
     stats.register("core", "timestamp", lambda: int(server.now() - server.started_at))
     for proto in ("udp", "tcp", "tls"):
-        stats.register("net", f"waiting_{proto}", lambda: 0)
+        stats.register("net", f"waiting_{proto}", lambda proto=proto: waiting_bytes(server, proto))  # type: ignore[misc]
     for group, prefix in (("shmem", ""), ("rpmem", "rpm_")):
         own = group == "shmem"
         stats.register(group, prefix + "total_size", physical_size if own else lambda: 0)

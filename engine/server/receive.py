@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import SipParseError, TransportError
 from engine.script.context import ERROR, ONREPLY, REQUEST, Context
 from engine.script.faults import parse_fault
+from engine.server import setup
 from engine.sip.builder import forward_response
 from engine.sip.message import Request, Response, parse_message
 from engine.transport.address import DEFAULT_PORTS, Target, plain_ip
@@ -26,7 +27,7 @@ class Receiver:
 
     __slots__ = (
         "server", "threshold", "check_via", "stateless", "translate_503", "accept_aliases", "rcv_requests", "rcv_replies",
-        "fwd_replies", "drop_requests", "drop_replies", "err_requests", "err_replies", "bad_msg_hdr", "slow_messages",
+        "no_new_mask", "fwd_replies", "drop_requests", "drop_replies", "err_requests", "err_replies", "bad_msg_hdr", "slow_messages",
     )
 
     def __init__(self, server: Server) -> None:
@@ -38,6 +39,8 @@ class Receiver:
         """disable_stateless_fwd turned round; None: only when the script calls forward()."""
         self.translate_503 = True
         self.accept_aliases = 0
+        self.no_new_mask = 0
+        """Message flag (tcp_no_new_conn_rplflag) that forbids new connections for a reply."""
         counter = server.stats.counter
         self.rcv_requests = counter("core", "rcv_requests")
         self.rcv_replies = counter("core", "rcv_replies")
@@ -210,7 +213,7 @@ class Receiver:
         )
         number = reversed_hex(msg.via.i) if proto != "udp" else 0
         try:
-            server.sockets.send(text.encode("latin-1"), targets[0], socket, number)
+            server.sockets.send(text.encode("latin-1"), targets[0], socket, number, new=not ctx.flags & self.no_new_mask)
         except TransportError as error:
             self.drop_replies.count += 1
             server.log.error("forwarding a %d reply failed: %s", msg.status_code, error)
@@ -221,9 +224,7 @@ class Receiver:
         """exec_msg_threshold: say so when a message took too long."""
         if seconds >= self.threshold:
             self.slow_messages.count += 1
-            self.server.log.warning(
-                "threshold exceeded: msg processing took too long - %d us. Source: %s",
-                int(seconds * 1_000_000), msg.text[:msg.first_line_end].rstrip())
+            setup.report_slow(self.server, "msg processing", seconds, msg.text[:msg.first_line_end].rstrip())
 
 
 def reversed_hex(text: str | None) -> int:

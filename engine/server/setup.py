@@ -7,7 +7,7 @@ import resource
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import ConfigError, ConfigErrors
-from engine.events.core import E_CORE_LOG, E_CORE_TCP_DISCONNECT, LOG_PARAMS
+from engine.events.core import E_CORE_LOG, E_CORE_TCP_DISCONNECT, E_CORE_THRESHOLD, LOG_PARAMS
 from engine.log import Line, LogRoot, facility_of, level_name
 from engine.script.settings import Settings
 from engine.transport.resolver import Dns, Resolver
@@ -44,8 +44,16 @@ def configure_log(log: LogRoot, settings: Settings, compat: str = "3.6") -> None
     log.syslog.enabled = settings.syslog_enabled
     log.syslog.level_filter = settings.syslog_level_filter
     log.syslog.format = settings.syslog_log_format
+    log.json_limit = settings.log_json_buf_size
     log.event.enabled = settings.log_event_enabled
     log.event.level_filter = settings.log_event_level_filter
+
+
+def report_slow(server: Server, what: str, seconds: float, extra: str) -> None:
+    """Something took longer than its threshold: log it and raise E_CORE_THRESHOLD."""
+    microseconds = int(seconds * 1_000_000)
+    server.log.warning("threshold exceeded: %s took too long - %d us. Source: %s", what, microseconds, extra)
+    server.events.define(E_CORE_THRESHOLD).emit(source=what, time=microseconds, extra=extra)
 
 
 def configure_core(server: Server, settings: Settings) -> None:
@@ -56,6 +64,8 @@ def configure_core(server: Server, settings: Settings) -> None:
     receiver.stateless = None if settings.disable_stateless_fwd is None else not settings.disable_stateless_fwd
     receiver.translate_503 = not settings.disable_503_translation
     receiver.accept_aliases = settings.tcp_accept_aliases
+    if settings.tcp_no_new_conn_rplflag:
+        receiver.no_new_mask = server.registry.flag_names.bit(settings.tcp_no_new_conn_rplflag)
     server.sockets.mhomed = settings.mhomed
     for alias in settings.aliases:
         server.sockets.add_alias(alias.host, alias.port, alias.proto, alias.accept_subdomain)
@@ -68,7 +78,7 @@ def configure_core(server: Server, settings: Settings) -> None:
         total.inc()
         if settings.exec_dns_threshold and seconds * 1_000_000 >= settings.exec_dns_threshold:
             slow.inc()
-            server.log.warning("threshold exceeded: DNS query took too long - %d us", int(seconds * 1_000_000))
+            report_slow(server, "DNS query", seconds, "")
 
     server.resolver = Resolver(
         server.workers.wait, lookup.query, try_ipv6=settings.dns_try_ipv6, try_naptr=settings.dns_try_naptr,
@@ -156,7 +166,11 @@ def _add_socket(server: Server, spec: SocketSpec) -> None:
             spec.proto, spec.host, port, adv_host=spec.advertised_host or None, adv_port=spec.advertised_port or None,
             tag=spec.tag, accept_subdomain="accept_subdomain" in spec.flags, workers=spec.workers,
             tos=None if spec.tos is None else tos_value(spec.tos), reuse_port="reuse_port" in spec.flags,
+            frag="frag" in spec.flags,
         )
+    if "anycast" in spec.flags:
+        server.log.info("%s:%d: anycast has no effect here: there is no cluster to share transactions with",
+                        spec.pos.file, spec.pos.line)
 
 
 # ---------------------------------------------------------------- the log as an event
@@ -170,10 +184,12 @@ def define_log_event(server: Server) -> None:
     if not server.log.event.enabled:
         return
 
+    limit = server.settings.log_msg_buf_size
+
     def raise_it(line: Line) -> None:
         if event.active:
             event.emit(
                 time=line.stamp, pid=os.getpid(), level=level_name(line.level), module=line.module or None,
-                function=line.function or None, prefix=line.prefix[:-1] or None, message=line.text, format_message=line.plain())
+                function=line.function or None, prefix=line.prefix[:-1] or None, message=line.text[:limit], format_message=line.plain()[:limit])
 
     server.log.on_event = raise_it

@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING
 
 from engine.errors import ConfigErrors, OpensipsError
 from engine.script.diagnostics import render
+from engine.server.notify import Notifier
 
 if TYPE_CHECKING:
     from engine.server.core import Server
 
 
-def install(server: Server, stop: Callable[[], None]) -> None:
+def install(server: Server, stop: Callable[[], None], systemd: Notifier) -> None:
     """Set the handlers; the server's loop runs them. stop(): called once, at the first request to stop."""
     loop = server.loop
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, lambda: server.workers.run(lambda: reload_on_signal(server)))
+
+    def reload() -> None:
+        systemd.reloading()
+        reload_on_signal(server)
+        systemd.ready(server.status())
+
+    loop.add_signal_handler(signal.SIGHUP, lambda: server.workers.run(reload))
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
 

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 _SRV_NAMES: Final = {
     "udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp", "sctp": "_sip._sctp", "ws": "_ws._tcp", "wss": "_wss._tcp",
 }
-_NAPTR_PROTOS: Final = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls", "sip+d2s": "sctp", "sip+d2w": "ws", "sips+d2w": "wss"}
+_NAPTR_PROTOS: Final = {
+    "sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls", "sip+d2s": "sctp", "sip+d2w": "ws", "sips+d2w": "wss",
+}
 _NEGATIVE_TTL: Final = 30.0
 """Seconds a "no such name" is believed when the answer does not say."""
 _FAILURE_TTL: Final = 5.0
@@ -131,8 +133,8 @@ class Resolver:
     """
 
     def __init__(
-        self, wait: Callable[[Awaitable[Any]], Any], query: Query | None = None, *, try_ipv6: bool = False, try_naptr: bool = True,
-        usable: Callable[[str], bool] = lambda proto: True, clock: Callable[[], float] = time.monotonic,
+        self, wait: Callable[[Awaitable[Any]], Any], query: Query | None = None, *, try_ipv6: bool = False,
+        try_naptr: bool = True, usable: Callable[[str], bool] = lambda proto: True, clock: Callable[[], float] = time.monotonic,
         hosts: Hosts | None = None, asked: Callable[[float], None] | None = None,
     ) -> None:
         self._wait = wait
@@ -250,7 +252,8 @@ class Resolver:
             del self._asking[key]
             future.set_result(records)
         if len(self._cache) >= _MAX_CACHE:
-            self._cache = {key: entry for key, entry in self._cache.items() if entry[0] > now} if len(self._cache) < 2 * _MAX_CACHE else {}
+            alive = {known: entry for known, entry in self._cache.items() if entry[0] > now}
+            self._cache = alive if len(alive) < _MAX_CACHE else {}
         self._cache[key] = (now + ttl, records)
         if self._asked is not None:
             self._asked(self._clock() - now)

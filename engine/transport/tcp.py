@@ -252,6 +252,7 @@ class TcpSocket(ListenSocket):
         self._owner = transport
         self._reuse_port: bool = options.pop("reuse_port", False)
         options.pop("tos", None)  # the transport sets it on connections
+        options.pop("frag", None)  # UDP's
         super().__init__(transport, ip, port, **options)
         self._sock: system.socket | None = None
 

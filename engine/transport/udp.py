@@ -21,6 +21,9 @@ BURST: Final = 64
 MAX_DATAGRAM: Final = 65535
 SHORTEST: Final = 20
 """Anything shorter is a keep-alive or noise and is dropped without a word."""
+# Of Linux, not named by the socket module: let routers cut datagrams (`frag`).
+_IP_MTU_DISCOVER: Final = 10
+_IP_PMTUDISC_DONT: Final = 0
 # Waiting datagrams while the kernel's buffer is full; beyond that sending fails.
 _MAX_QUEUE: Final = 1024
 
@@ -28,7 +31,7 @@ _MAX_QUEUE: Final = 1024
 class UdpSocket(ListenSocket):
     """A UDP listener."""
 
-    __slots__ = ("_sock", "_sendto", "_queue", "_owner", "_tos", "_reuse_port")
+    __slots__ = ("_sock", "_sendto", "_queue", "_owner", "_tos", "_reuse_port", "_frag")
 
     _owner: UdpTransport
     _sendto: Callable[..., int]
@@ -38,6 +41,7 @@ class UdpSocket(ListenSocket):
         tos = options.pop("tos", None)
         self._tos: int = transport.tos if tos is None else tos
         self._reuse_port: bool = options.pop("reuse_port", False)
+        self._frag: bool = options.pop("frag", False)
         super().__init__(transport, ip, port, **options)
         self._sock: system.socket | None = None
         self._queue: deque[tuple[bytes, tuple[str, int]]] = deque()
@@ -60,6 +64,8 @@ class UdpSocket(ListenSocket):
             sock.setsockopt(system.IPPROTO_IPV6, system.IPV6_TCLASS, self._tos)
         elif self._tos:
             sock.setsockopt(system.IPPROTO_IP, system.IP_TOS, self._tos)
+        if self._frag and not ipv6:
+            sock.setsockopt(system.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         sock.bind((self.ip, self.port))
         if self._owner.max_buffer > sock.getsockopt(system.SOL_SOCKET, system.SO_RCVBUF):
             sock.setsockopt(system.SOL_SOCKET, system.SO_RCVBUF, self._owner.max_buffer)
