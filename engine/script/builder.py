@@ -157,12 +157,12 @@ class Builder(DefinitionBuilder):
     # -------------------------------------------------------------------------------------------------------- commands
 
     def call(self, c: Children) -> n.Call:
-        name, args = c
+        name, args, end = c
         if len(args) == 1 and args[0] is None:
             args = []
         if len(args) > MAX_ARGUMENTS:
             self.fail(name.pos, f"too many arguments in {name.text}(): {len(args)}", f"a function takes {MAX_ARGUMENTS} at most")
-        return n.Call(name.pos, name.text, args)
+        return n.Call(name.pos, name.text, args, end.pos.line)
 
     def route_call(self, c: Children) -> n.RouteCall:
         args = c[2] if len(c) > 2 else []
@@ -192,15 +192,15 @@ class Builder(DefinitionBuilder):
 
     @staticmethod
     def xlog(c: Children) -> n.Xlog:
-        return n.Xlog(c[0].pos, None, c[1])
+        return n.Xlog(c[0].pos, None, c[1], c[2].pos.line)
 
     @staticmethod
     def xlog_level(c: Children) -> n.Xlog:
-        return n.Xlog(c[0].pos, c[1], c[2])
+        return n.Xlog(c[0].pos, c[1], c[2], c[3].pos.line)
 
     @staticmethod
     def xdbg(c: Children) -> n.Xdbg:
-        return n.Xdbg(c[0].pos, c[1])
+        return n.Xdbg(c[0].pos, c[1], c[2].pos.line)
 
     @staticmethod
     def log(c: Children) -> n.Log:

@@ -152,6 +152,8 @@ class Call:
     pos: Pos
     name: str
     args: list[Const | Var | None]
+    end_line: int = 0
+    """Where the closing parenthesis stands; 0 when not known."""
 
 
 @dataclass(slots=True)
@@ -233,12 +235,14 @@ class Xlog:
     pos: Pos
     level: Const | None
     text: Const
+    end_line: int = 0
 
 
 @dataclass(slots=True)
 class Xdbg:
     pos: Pos
     text: Const
+    end_line: int = 0
 
 
 @dataclass(slots=True)
@@ -376,3 +380,5 @@ class ConfigWarning:
     message: str
     level: str = "warning"
     """`warning`, or `info` for what has another meaning here (memory sizes, numbers of workers)."""
+    code: str = ""
+    """Short name of the rule (`engine.script.lint.RULES`), where there is one."""

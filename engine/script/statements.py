@@ -54,6 +54,7 @@ class Statements:
         writer = self.unit.writer
         depth = writer.depth
         writer.at(node.pos)
+        self.unit.last_line = 0
         try:
             if self.unit.traces:
                 self._trace(node)
@@ -79,6 +80,7 @@ class Statements:
 
     def _leaf(self, node: nodes.Cond | nodes.Value, need_rc: bool) -> None:
         commands = self.commands
+        self.unit.last_line = getattr(node, "end_line", 0)
         if isinstance(node, nodes.Call):
             commands.call(node)
         elif isinstance(node, nodes.Assign):

@@ -79,6 +79,8 @@ class Unit:
         self.fixups = True
         """Fixups run: the modules are initialised."""
         self.route: nodes.Route = nodes.Route(Pos("", 0, 0), "request", "", [])
+        self.last_line = 0
+        """Where the command ends that is being written: its $cfg_line; 0 for other statements."""
         self.writer = Writer(LineMap("", self.places))
         self.names = Namespace(self._fixed_names())
         usage = self.usage
@@ -145,6 +147,8 @@ class Unit:
     def read(self, spec: VarSpec, pos: Pos) -> str:
         """The Python expression that reads a variable."""
         if spec.name == "cfg_line" or spec.name == "cfg_file":
+            if self.last_line:
+                pos = pos._replace(line=self.last_line)
             if not spec.transformations:
                 return repr(pos.line if spec.name == "cfg_line" else pos.file)
             fixed = self.binder_with_place(spec, pos)
