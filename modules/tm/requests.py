@@ -146,7 +146,10 @@ class Requests(Replies):
         if msg.method == "ACK":
             code = self._find_ack(ctx)
             if code == 1:
-                ctx.transaction = self.table.find_invite(msg)
+                transaction = ctx.transaction = self.table.find_invite(msg)
+                if transaction is not None and transaction.final_sent:
+                    # The reply has arrived, whatever the script does with the ACK.
+                    self._release(transaction)
             return code
         try:
             known = self.table.find(self.table.key_of(msg, msg.method))
