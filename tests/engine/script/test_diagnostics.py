@@ -41,8 +41,8 @@ def test_included_files_are_traced(tmp_path: Path) -> None:
         parse_file(str(main))
     shown = render(caught.value).split("\n")
     assert shown[0] == "Traceback (last included file at the bottom):"
-    assert shown[1].endswith("main.cfg:1")
-    assert shown[2].endswith("part.inc:1")
+    assert shown[1].endswith("main.cfg (line 1)")
+    assert shown[2].endswith("part.inc (line 1)")
     assert "route { hello; }" in shown
 
 
