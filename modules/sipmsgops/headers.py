@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 import time
+from difflib import get_close_matches
 from email.utils import formatdate
 from typing import Annotated
 
 from engine.module import BRANCH, ERROR, FAILURE, LOCAL, ONREPLY, REQUEST, ConfigError, Context, Pattern, Var, function
 from engine.sip.message import Message
-from engine.sip.names import canonical
+from engine.sip.names import METHODS, canonical
 
 MESSAGE_ROUTES = REQUEST | ONREPLY | FAILURE | BRANCH | LOCAL
 
@@ -22,7 +23,16 @@ def methods(text: str) -> frozenset[str]:
     names = frozenset(name.strip().upper() for name in text.split("|"))
     if "" in names:
         raise ConfigError(f"is_method(): empty method name in {text!r}")
+    unknown = sorted(names - METHODS)
+    if len(names) > 1 and unknown:
+        raise ConfigError(f"is_method(): a list may name known methods only, not {unknown[0]}", hint=nearest_method(unknown[0]))
     return names
+
+
+def nearest_method(name: str) -> str:
+    """A hint with the method spelled most alike, or ""."""
+    found = get_close_matches(name, METHODS, 1)
+    return f"did you mean {found[0]}?" if found else ""
 
 
 def privacy(text: str) -> str:
