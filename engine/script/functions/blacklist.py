@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import Annotated, Any
 
 from engine.errors import ConfigError
 from engine.module import Module, function
@@ -42,6 +42,12 @@ def net(text: str) -> tuple[Any, bool]:
         raise ConfigError(f"{text!r} is neither an address nor a net") from None
 
 
+NetRule = Annotated[tuple[Any, bool], "str"]
+"""A net and whether it is negated, written as text."""
+List = Annotated[Blacklist, "str"]
+ListOrAll = Annotated[Blacklist | None, "str"]
+
+
 class BlacklistFunctions(Module):
     """use_blacklist(), check_blacklist_rule() ..."""
 
@@ -60,7 +66,7 @@ class BlacklistFunctions(Module):
         return None if text == "all" else self.known_list(text)
 
     @staticmethod
-    def _mark(ctx: Context, blacklist: Any, on: bool) -> None:
+    def _mark(ctx: Context, blacklist: Blacklist | None, on: bool) -> None:
         slots = ctx.slots
         if slots is None:
             slots = ctx.slots = {}
@@ -71,48 +77,47 @@ class BlacklistFunctions(Module):
             slots[SLOT] = mask | blacklist.bit if on else mask & ~blacklist.bit
 
     @function(blacklist="list_or_all")
-    def use_blacklist(self, ctx: Context, blacklist: str) -> int:
+    def use_blacklist(self, ctx: Context, blacklist: ListOrAll) -> int:
         """Send this message to no destination on a list ("all": on any). 1."""
         self._mark(ctx, blacklist, True)
         return 1
 
     @function(blacklist="list_or_all")
-    def unuse_blacklist(self, ctx: Context, blacklist: str) -> int:
+    def unuse_blacklist(self, ctx: Context, blacklist: ListOrAll) -> int:
         """Take use_blacklist() back. 1."""
         self._mark(ctx, blacklist, False)
         return 1
 
     @function(blacklist="list_or_all", ip=address, proto=proto_name)
     def check_blacklist_rule(
-        self, ctx: Context, blacklist: str, ip: str, port: int | None = None, proto: str | None = None, pattern: str | None = None,
+        self, ctx: Context, blacklist: ListOrAll, ip: str, port: int | None = None, proto: str | None = None,
+        pattern: str | None = None,
     ) -> bool:
         """1 when a destination is on a list ("all": on one of those in use), else -1."""
         lists = self.server.blacklists
-        found: Any = blacklist
         text = pattern or ""
-        if found is not None:
-            return bool(lists.on_list(found, ip, port or 0, proto or "", lambda: text))
+        if blacklist is not None:
+            return bool(lists.on_list(blacklist, ip, port or 0, proto or "", lambda: text))
         mask = (ctx.slots or {}).get(SLOT, 0)
         return bool(lists.on_any(mask, ip, port or 0, proto or "", lambda: text))
 
     @function(blacklist="known_list", ip=net, proto=proto_name)
     def add_blacklist_rule(
-        self, ctx: Context, blacklist: str, ip: str, port: int | None = None, proto: str | None = None,
+        self, ctx: Context, blacklist: List, ip: NetRule, port: int | None = None, proto: str | None = None,
         pattern: str | None = None, expire: int | None = None,
     ) -> bool:
         """Add a rule, for expire seconds when given. 1; -1 when the list is read-only or its rules cannot expire."""
-        found: Any = blacklist
         network, negated = ip
-        if self.server.blacklists.add(found, Rule(network, proto or "", port or 0, pattern or "", bool(negated)), expire or 0):  # type: ignore[arg-type]
+        if self.server.blacklists.add(blacklist, Rule(network, proto or "", port or 0, pattern or "", negated), expire or 0):
             return True
-        self.log.error("blacklist %s takes no %s", found.name, "rules" if found.readonly else "rules that expire")
+        self.log.error("blacklist %s takes no %s", blacklist.name, "rules" if blacklist.readonly else "rules that expire")
         return False
 
     @function(blacklist="known_list", ip=net, proto=proto_name)
     def del_blacklist_rule(
-        self, ctx: Context, blacklist: str, ip: str, port: int | None = None, proto: str | None = None, pattern: str | None = None,
+        self, ctx: Context, blacklist: List, ip: NetRule, port: int | None = None, proto: str | None = None,
+        pattern: str | None = None,
     ) -> bool:
         """Remove a rule. 1; -1 when the list is read-only or has no such rule."""
-        found: Any = blacklist
         network, negated = ip
-        return bool(self.server.blacklists.remove(found, Rule(network, proto or "", port or 0, pattern or "", bool(negated))))  # type: ignore[arg-type]
+        return bool(self.server.blacklists.remove(blacklist, Rule(network, proto or "", port or 0, pattern or "", negated)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from engine.errors import ConfigError, ScriptError, SipParseError
-from engine.module import Module, Static, function
+from engine.module import Module, function
 from engine.script import branches
 from engine.script.context import FAILURE, NO_Q, REQUEST, Branch, Context
 from engine.sip.headers import parse_q
@@ -44,16 +46,22 @@ def branch_index(index: int) -> int:
     return index
 
 
+Qvalue = Annotated[int, "str"]
+"""A q written as text, in thousandths."""
+Flag = Annotated[bool, "str"]
+"""A word that is there or not."""
+
+
 class BranchFunctions(Module):
     """append_msg_branch(), serialize_branches() ..."""
 
     @function(q=qvalue, flags=inherit_flag)
-    def append_msg_branch(self, ctx: Context, uri: str, q: str | None = None, flags: str | None = None) -> int:
+    def append_msg_branch(self, ctx: Context, uri: str, q: Qvalue | None = None, flags: Flag | None = None) -> int:
         """Add a destination; "inherite" gives it destination, path, q, socket and flags of the Request-URI. 1 or -1."""
         if not uri:
             self.log.error("an empty URI cannot be a branch")
             return -1
-        own_q = NO_Q if q is None else int(q)
+        own_q = NO_Q if q is None else q
         if not flags:
             return 1 if branches.append(ctx, Branch(uri, q=own_q)) else -1
         return self._inherited(ctx, uri, ctx.q if own_q == NO_Q else own_q)
@@ -64,10 +72,10 @@ class BranchFunctions(Module):
         return 1 if branches.append(ctx, branch) else -1
 
     @function(q=qvalue)
-    def append_branch_old(self, ctx: Context, uri: str | None = None, q: str | None = None) -> int:
+    def append_branch_old(self, ctx: Context, uri: str | None = None, q: Qvalue | None = None) -> int:
         """append_branch() of 3.1 to 3.5: without a URI the current Request-URI becomes a branch with all its settings, which
         are then cleared; with one the branch takes them over except q. 1 or -1."""
-        own_q = NO_Q if q is None else int(q)
+        own_q = NO_Q if q is None else q
         if uri:
             return self._inherited(ctx, uri, own_q)
         if ctx.ruri is None:
@@ -81,7 +89,7 @@ class BranchFunctions(Module):
         return code
 
     @function(q=qvalue)
-    def append_branch(self, ctx: Context, uri: str | None = None, q: str | None = None) -> int:
+    def append_branch(self, ctx: Context, uri: str | None = None, q: Qvalue | None = None) -> int:
         """Same as append_branch_old()."""
         return self.append_branch_old(ctx, uri, q)
 
@@ -100,7 +108,9 @@ class BranchFunctions(Module):
         return self.remove_msg_branch(ctx, index)
 
     @function(source=branch_index, target=branch_index, keep=keep_flag)
-    def move_msg_branch(self, ctx: Context, source: int | None = None, target: int | None = None, keep: str | None = None) -> int:
+    def move_msg_branch(
+        self, ctx: Context, source: int | None = None, target: int | None = None, keep: Flag | None = None,
+    ) -> int:
         """Put one branch in the place of another; a missing number is the Request-URI's. Unless "keep" is given the source,
         if it is an added branch, is removed. 1, or -1 when one does not exist."""
         if source == target:
@@ -108,13 +118,13 @@ class BranchFunctions(Module):
         if not self._exist(ctx, source, target):
             return -1
         self._write(ctx, target, self._read(ctx, source))
-        if not keep and source:
+        if not keep and source is not None:
             assert ctx.branches is not None
             del ctx.branches[source]
         return 1
 
     @function(source=branch_index, target=branch_index, keep=keep_flag)
-    def move_branch(self, ctx: Context, source: int | None = None, target: int | None = None, keep: str | None = None) -> int:
+    def move_branch(self, ctx: Context, source: int | None = None, target: int | None = None, keep: Flag | None = None) -> int:
         """Same as move_msg_branch(), as written in 3.5."""
         return self.move_msg_branch(ctx, source, target, keep)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from engine.errors import ConfigError, SipParseError, TransportError
 from engine.module import Module, function
@@ -56,7 +56,7 @@ class ForwardFunctions(Module):
         return found
 
     @function(destination=parse_hop)
-    def forward(self, ctx: Context, destination: str | None = None) -> int:
+    def forward(self, ctx: Context, destination: Annotated[Hop, "str"] | None = None) -> int:
         """Forward the request without keeping state: to "proto:host:port", else $du, else the Request-URI (its maddr first).
 
         1; -476 when the next hop is no URI or cannot be resolved; -1 when no socket fits, a blacklist forbids it or sending
@@ -68,7 +68,7 @@ class ForwardFunctions(Module):
             return -1
         forced = ctx.send_socket
         if destination is not None:
-            targets = self._targets(destination)  # type: ignore[arg-type]
+            targets = self._targets(destination)
         else:
             try:
                 uri = parse_uri(ctx.dst_uri or ctx.ruri or "")
@@ -125,11 +125,10 @@ class ForwardFunctions(Module):
         return line + (";rport\r\n" if ctx.via_handling & _ADD_LOCAL_RPORT else "\r\n")
 
     @function(destination=parse_hop)
-    def send(self, ctx: Context, destination: str, headers: str | None = None) -> int:
+    def send(self, ctx: Context, destination: Annotated[Hop | None, "str"], headers: str | None = None) -> int:
         """Put the message on the wire exactly as received, without our Via; headers (lines with CRLF) go behind the first
         line. 1, or -1 when the destination cannot be resolved or reached."""
-        hop: Any = destination
-        targets = self._targets(hop) if hop is not None else []
+        targets = self._targets(destination) if destination is not None else []
         if not targets:
             self.log.error("the destination of send() cannot be resolved")
             return -1

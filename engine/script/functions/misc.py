@@ -10,6 +10,7 @@ from engine.script.context import Context
 from engine.script.functions.uri import avp_only
 from engine.script.values import Value, wrap32
 from engine.script.variables.binder import Binder
+from engine.status import MAIN
 
 TRACE = "script_trace"
 """Key in ctx.slots: (level, print, info) while script_trace() is on."""
@@ -131,14 +132,11 @@ class StatusFunctions(Module):
 
     @function()
     def sr_check_status(self, ctx: Context, group: str, identifier: str | None = None) -> int:
-        """State of a part of the server, "main" of group "core" when nothing else is named: 1 ready, negative when not.
+        """State of a part of the server, "main" when no identifier is given, "all": the worst of the group.
 
-        -1 as well for a group or identifier nobody reports."""
-        reports = getattr(self.server, "status_reports", None)
-        if reports is not None:
-            code = reports.check(group, identifier or "main")
-            return -1 if code is None else int(code)
-        if group != "core" or identifier not in (None, "", "main"):
-            self.log.error("no status of %s:%s is reported", group, identifier or "main")
+        1 ready, more for other good states, negative when it is not ready; -1 as well for a group or an identifier nobody
+        reports."""
+        code: int | None = self.server.status_reports.check(group, identifier or MAIN)
+        if code is None:
             return -1
-        return 1 if self.server.running else -1
+        return code or 1  # 0 is a good state, but it would end the script

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from engine.errors import ConfigError
 from engine.module import Module, function
@@ -48,9 +48,9 @@ class ViaFunctions(Module):
         return 1
 
     @function(flags=via_flags)
-    def set_via_handling(self, ctx: Context, flags: str) -> int:
+    def set_via_handling(self, ctx: Context, flags: Annotated[int, "str"]) -> int:
         """force-rport, add-local-rport, reply-to-via, force-tcp-alias, separated by commas. 1, or -1 when the alias is taken."""
-        mask = int(flags)
+        mask = flags
         if mask & FORCE_RPORT:
             ctx.force_rport = True
         ctx.via_handling |= mask & (ADD_LOCAL_RPORT | REPLY_TO_VIA | FORCE_TCP_ALIAS)
@@ -91,7 +91,7 @@ class ViaFunctions(Module):
         return found
 
     @function(socket="known_socket")
-    def force_send_socket(self, ctx: Context, socket: str) -> int:
+    def force_send_socket(self, ctx: Context, socket: Annotated[Any, "str"]) -> int:
         """Send the request from that socket, "proto:host:port". 1."""
         ctx.send_socket = socket
         return 1

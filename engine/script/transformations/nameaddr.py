@@ -103,12 +103,13 @@ def bind(binder: Any, item: Transformation, pos: Any) -> Step:
         text = text_of(value)
         if not text:
             return None
-        chosen: int | None = index
+        chosen = index
         if get_index is not None:
-            chosen = number_of(get_index(ctx))
-            if chosen is None:
+            number = number_of(get_index(ctx))
+            if number is None:
                 ctx.server.log.error("transformation %s: the index is no number", raw)
                 return None
+            chosen = number
         try:
             found = at_index(addresses(text), chosen)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""{re.subst,/pattern/replacement/flags}: substitution by a POSIX extended expression; the whole of it may come from a variable."""
+"""{re.subst,/pattern/replacement/flags}: substitution by a POSIX extended expression, which may come from a variable."""
 
 from __future__ import annotations
 

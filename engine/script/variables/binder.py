@@ -53,10 +53,8 @@ class BoundVar(Var):
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint with the closest known name, "" when none is close."""
     names = list(known)
-    found = difflib.get_close_matches(name, names, 1, 0.6)
-    if not found:
-        folded = {known_name.lower(): known_name for known_name in names}
-        found = [folded[name.lower()]] if name.lower() in folded else []
+    lowered = name.lower()
+    found = [one for one in names if one.lower() == lowered] or difflib.get_close_matches(name, names, 1, 0.6)
     return f"did you mean ${found[0]}?" if found else ""
 
 

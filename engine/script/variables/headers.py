@@ -15,6 +15,7 @@ from engine.sip.headers import STAR, ContactValue, NameAddr, parse_contacts, par
 from engine.sip.names import canonical
 from engine.sip.uri import SipUri, parse_uri
 
+
 # A header name in a variable: empty ones are refused at load.
 def _header_name(text: str) -> str:
     name = canonical(text.strip())

@@ -1,8 +1,8 @@
 """$sdp and its lines: read and change a session description line by line, token by token.
 
 A place is written STREAM[k]/PREFIX[i]/TOKEN[j]: of the media sections that begin with STREAM the k-th, of its lines that begin
-with PREFIX the i-th, of that line's blank-separated words that begin with TOKEN the j-th. An empty text fits everything, no prefix
-at all means the first line. Changes are seen by later reads and go out as a new body.
+with PREFIX the i-th, of that line's blank-separated words that begin with TOKEN the j-th. An empty text fits everything, no
+prefix at all means the first line. Changes are seen by later reads and go out as a new body.
 """
 
 from __future__ import annotations

@@ -8,7 +8,13 @@ from engine.script.branches import contact_values
 from engine.script.context import Context
 from engine.script.faults import note_fault
 from engine.script.ruri import (
-    read_uri, set_destination_host, set_destination_port, set_host, set_port, set_ruri, set_user,
+    read_uri,
+    set_destination_host,
+    set_destination_port,
+    set_host,
+    set_port,
+    set_ruri,
+    set_user,
 )
 from engine.script.values import TextNumber, Value, number_of, print_of, text_of
 from engine.script.variables.common import protocol_value, required_text
