@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.errors import SipParseError, TransportError
 from engine.script.context import FAILURE, REQUEST, Context
 from engine.sip.builder import forward_request
+from engine.script.faults import note_fault
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 from engine.transaction.key import stateless_branch
@@ -66,8 +67,8 @@ class Requests(Replies):
         try:
             parse_uri(ctx.ruri or "")
             place = place_of(ctx)
-        except SipParseError:
-            self.log.error("bad Request-URI %s", ctx.ruri)
+        except SipParseError as error:
+            note_fault(ctx, "r-uri", error)
             return E_BAD_REQUEST
         is_invite = method == "INVITE"
         fr_timeout: float = self.fr_timeout
