@@ -197,6 +197,7 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
                     name, self.now, self._news, newest_first=newest_first, sink=self._writer, refresh=self._refresh,
                     lead=lambda: self._lead,
                 )
+            found.rules_31 = self.server.compat == "3.1"
             self.domains[name] = found
             self._register_statistics(found)
             if self._started and self._driver is not None:

@@ -47,6 +47,8 @@ class Domain:
         self.expired = 0
         """Contacts removed because their time was over."""
         self.contact_count = 0
+        self.rules_31 = False
+        """Contact URIs are compared as OpenSIPS 3.1 does."""
         self._clock = clock
         self._news = news
         self._newest_first = newest_first
@@ -73,7 +75,7 @@ class Domain:
 
     def match(self, record: Record, contact_uri: str, callid: str, mode: Mode) -> Contact | None:
         """The stored contact a REGISTER means (matching.find_contact)."""
-        return find_contact(record.contacts, contact_uri, callid, mode)
+        return find_contact(record.contacts, contact_uri, callid, mode, self.rules_31)
 
     def by_contact_id(self, contact_id: int) -> tuple[Record, Contact] | None:
         """(record, contact) of an id, or None. The index is made when the first one asks."""

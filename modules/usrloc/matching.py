@@ -17,20 +17,23 @@ Mode = int | str | tuple[str, ...]
 _PUSH: Final = frozenset(("pn-provider", "pn-prid", "pn-param"))
 
 
-def find_contact(contacts: Sequence[Contact], uri: str, callid: str, mode: Mode) -> Contact | None:
+def find_contact(
+    contacts: Sequence[Contact], uri: str, callid: str, mode: Mode, rules_31: bool = False,
+) -> Contact | None:
     """The stored contact meant by a Contact URI, or None.
 
     mode: 0 equal URI (RFC 3261 19.1.4, pn- parameters strictly), 1 that and equal Call-ID, a text: that URI parameter is
-    equal, a tuple: all those URI parameters are equal.
+    equal, a tuple: all those URI parameters are equal. rules_31: compare URIs as OpenSIPS 3.1, user part without case and pn-
+    parameters like any other.
     """
     if mode == CONTACT_ONLY or mode == CONTACT_CALLID:
-        return _by_uri(contacts, uri, callid if mode == CONTACT_CALLID else None)
+        return _by_uri(contacts, uri, callid if mode == CONTACT_CALLID else None, rules_31)
     names = (mode,) if isinstance(mode, str) else mode
     assert isinstance(names, tuple)
     return _by_params(contacts, uri, names)
 
 
-def _by_uri(contacts: Sequence[Contact], uri: str, callid: str | None) -> Contact | None:
+def _by_uri(contacts: Sequence[Contact], uri: str, callid: str | None, rules_31: bool) -> Contact | None:
     # The same text, byte for byte, is what a refresh has nearly always.
     for contact in contacts:
         if contact.contact == uri and (callid is None or contact.callid == callid):
@@ -43,7 +46,7 @@ def _by_uri(contacts: Sequence[Contact], uri: str, callid: str | None) -> Contac
             wanted = try_uri(uri)
             if wanted is None:
                 return None
-        if same_uri(contact.contact, wanted):
+        if same_uri(contact.contact, wanted, user_case=not rules_31, strict_pn=not rules_31):
             return contact
     return None
 

@@ -106,6 +106,8 @@ class RegBase(Module):
             if self.tm is None or self.event_routing is None:
                 missing = "tm" if self.tm is None else "event_routing"
                 raise ConfigError(f"modparam pn_enable of {self.name} needs the module {missing}, which is not loaded")
+            if self.server.compat == "3.1":
+                self.pn_remove_without_prid = 1
             self.push = Push(self)
             self.wake = Wake(self, self.push)
             self.usrloc.set_refresh_lead(self.pn_trigger_interval)
