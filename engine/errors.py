@@ -4,6 +4,11 @@ Not found, no match and no contact are answers (return codes, None), never excep
 SipParseError or nothing; any other exception there is a bug.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 
 class OpensipsError(Exception):
     """Base of all errors this project raises on purpose."""
@@ -46,11 +51,12 @@ class ModparamError(ConfigError):
 
 
 class ConfigErrors(OpensipsError):
-    """All errors of one reading of a script, in the order of the text."""
+    """All errors of one reading of a script, in the order of the text; warnings: what was noticed besides (ConfigWarning)."""
 
-    def __init__(self, errors: list[ConfigError]) -> None:
+    def __init__(self, errors: list[ConfigError], warnings: Sequence[Any] = ()) -> None:
         super().__init__("; ".join(str(error) for error in errors))
         self.errors = errors
+        self.warnings = list(warnings)
 
 
 class SipParseError(OpensipsError):

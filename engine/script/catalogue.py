@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Final
 
-import modules as module_package
 from engine.events.core import CORE_EVENTS, E_CORE_LOG
 from engine.module import FunctionDecl, MiDecl, Module, pvar
-from engine.registry import CORE, Exports, read_exports
+from engine.registry import CORE, Exports, module_package, read_exports
 from engine.script.functions import CORE_MODULES as FUNCTIONS
 from engine.script.transformations import TABLES
 from engine.script.variables import CORE_MODULES as VARIABLES

@@ -9,9 +9,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import ConfigError, ConfigErrors
+
+if TYPE_CHECKING:
+    from engine.script.nodes import ConfigWarning
 
 CONTEXT_LINES: Final = 2
 _PREFIX: Final = "CRITICAL:core:yyerror:"
@@ -92,14 +95,33 @@ def render(errors: ConfigErrors | Sequence[ConfigError], sources: Mapping[str, s
     return "\n".join(out)
 
 
-def to_json(errors: ConfigErrors | Sequence[ConfigError]) -> str:
-    """All errors as a JSON list of objects: file, line, column, end_column, message, hint, included_from."""
+def to_json(errors: ConfigErrors | Sequence[ConfigError], warnings: Iterable[ConfigWarning] = ()) -> str:
+    """Errors and warnings as a JSON list, in the order of the text within each file, errors first where both stand on one line.
+
+    Each is an object: file, line, column, end_column (from 1, the end included; 0 without a place), severity (error, warning, info),
+    code (name of the rule, "" for errors), message, hint, included_from (list of file and line).
+    """
     found = errors.errors if isinstance(errors, ConfigErrors) else list(errors)
-    return json.dumps([
-        {
-            "file": error.file, "line": error.line, "column": error.column, "end_column": error.end_column,
-            "message": error.message, "hint": error.hint,
-            "included_from": [{"file": file, "line": line} for file, line in error.include_stack],
-        }
+    noticed = [*(errors.warnings if isinstance(errors, ConfigErrors) else ()), *warnings]
+    items = [
+        _item(error.file, error.line, error.column, error.end_column, "error", "", error.message, error.hint, error.include_stack)
         for error in found
-    ])
+    ]
+    for warning in noticed:
+        pos = warning.pos
+        item = _item(pos.file, pos.line, pos.column, pos.end_column, warning.level, warning.code, warning.message, "", ())
+        if item not in items:
+            items.append(item)
+    order = {file: place for place, file in enumerate(dict.fromkeys(item["file"] for item in items))}
+    items.sort(key=lambda item: (order[item["file"]], item["line"], item["severity"] != "error", item["column"]))
+    return json.dumps(items)
+
+
+def _item(
+    file: str, line: int, column: int, end_column: int, severity: str, code: str, message: str, hint: str,
+    stack: tuple[tuple[str, int], ...],
+) -> dict[str, Any]:
+    return {
+        "file": file, "line": line, "column": column, "end_column": end_column, "severity": severity, "code": code,
+        "message": message, "hint": hint, "included_from": [{"file": name, "line": number} for name, number in stack],
+    }

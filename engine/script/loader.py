@@ -17,6 +17,7 @@ from engine.script import nodes
 from engine.script.compiler import Compiler, in_order
 from engine.script.functions import CORE_MODULES as FUNCTIONS
 from engine.script.globals import resolve_globals
+from engine.script.lint import lint
 from engine.script.nodes import ConfigWarning
 from engine.script.parser import parse_file, parse_text
 from engine.script.script import Script
@@ -55,9 +56,10 @@ def load_script(
     script = compiler.script
     if not errors:
         errors += _step(lambda: registry.validate_all(script))
-    if errors:
-        raise ConfigErrors(in_order(errors, tree))
     script.warnings[:0] = [*settings.warnings, *registry.warnings]
+    if errors:
+        raise ConfigErrors(in_order(errors, tree), script.warnings)
+    script.warnings += lint(tree, registry, compat)
     log_warnings(server.log, script.warnings)
     return script
 

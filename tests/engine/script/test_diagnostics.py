@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import ConfigError, ConfigErrors
 from engine.script.diagnostics import nearest, render, to_json
+from engine.script.nodes import ConfigWarning, Pos
 from engine.script.parser import parse_file, parse_text
 
 SCRIPT = "log_level=2\nroute {\n\tsetflag(NAT);\n\texit;\n}\n"
@@ -56,9 +57,18 @@ def test_error_without_a_place() -> None:
 def test_json() -> None:
     found = json.loads(to_json(errors_of(SCRIPT)))
     assert found == [{
-        "file": "x.cfg", "line": 3, "column": 10, "end_column": 12, "message": "bare word <NAT> as an argument of setflag()",
-        "hint": 'quote it: "NAT"', "included_from": [],
+        "file": "x.cfg", "line": 3, "column": 10, "end_column": 12, "severity": "error", "code": "",
+        "message": "bare word <NAT> as an argument of setflag()", "hint": 'quote it: "NAT"', "included_from": [],
     }]
+
+
+def test_json_with_warnings_in_the_order_of_the_text() -> None:
+    errors = errors_of(SCRIPT)
+    warnings = [ConfigWarning(Pos("x.cfg", 9, 1, 4), "late"), ConfigWarning(Pos("x.cfg", 1, 2, 3), "early", "info", "unused-module")]
+    found = json.loads(to_json(ConfigErrors(errors.errors, warnings[:1]), warnings))
+    assert [(one["line"], one["severity"], one["code"]) for one in found] == [
+        (1, "info", "unused-module"), (3, "error", ""), (9, "warning", ""),
+    ]
 
 
 def test_nearest() -> None:
