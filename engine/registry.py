@@ -167,7 +167,7 @@ class Registry:
         except Exception as error:
             raise _at(ConfigError(f"module {name} cannot be loaded: {type(error).__name__}: {error}"), pos) from error
         if not (isinstance(cls, type) and issubclass(cls, Module)):
-            raise _at(ConfigError(f"module {name} cannot be loaded by a script", hint="its file names no class as `exports`"), pos)
+            raise _at(ConfigError(f"module {name} cannot be loaded by a script", hint="its file exports no module"), pos)
         return cls
 
     def _from_mpath(self, name: str) -> ModuleType | None:
@@ -224,7 +224,7 @@ class Registry:
             setattr(instance, attr, self.server.events.define(declared.name, declared.params))
         for attr, counted in exports.stats.items():
             setattr(instance, attr, self._statistic(instance, name, counted))
-        return instance
+        return instance  # type: ignore[no-any-return]
 
     def _statistic(self, instance: Module, name: str, item: stat) -> Any:
         """The counter of a stat() declaration, or the gauge that asks the instance."""

@@ -123,7 +123,8 @@ class Commands:
         body = _body_name(name, unit)
         params = self._params(node, getters)
         if unit.tracked:
-            self._guarded(f"ctx.rc = rc = call_route(ctx, {body}, {title_of('request', '' if name == '0' else name)!r}, {params})")
+            title = title_of("request", "" if name == "0" else name)
+            self._guarded(f"ctx.rc = rc = call_route(ctx, {body}, {title!r}, {params})")
         elif unit.reads_params:
             outer = writer.temp("outer")
             writer.line(f"{outer} = ctx.params")

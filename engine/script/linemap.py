@@ -47,9 +47,8 @@ def compile_route(python: str, lines: list[int], file: str, title: str) -> CodeT
     """Compile one generated function. lines[i] is the script's line for line i + 1 of the text; title becomes its name."""
     tree = ast.parse(python)
     for node in ast.walk(tree):
-        if hasattr(node, "lineno"):
-            line = lines[node.lineno - 1]
-            node.lineno = node.end_lineno = line
+        if isinstance(node, ast.stmt | ast.expr | ast.excepthandler | ast.arg | ast.keyword):
+            node.lineno = node.end_lineno = lines[node.lineno - 1]
             node.col_offset = node.end_col_offset = 0
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)

@@ -192,7 +192,7 @@ def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 def matches(value: Value, search: Callable[[str], Any]) -> bool:
     """VAR =~ "constant"; search is the compiled expression's. NULL matches nothing."""
     if value.__class__ is str:
-        return search(value) is not None  # type: ignore[arg-type]
+        return search(value) is not None
     text = text_of(value)
     return text is not None and search(text) is not None
 
@@ -256,17 +256,17 @@ def arithmetic(op: str, left: Value, right: Value, right_has_text: bool) -> str 
 def add(left: Value, right: Value) -> str | int:
     """`left + variable`, or `left + "text"`."""
     if left.__class__ is int and right.__class__ is int:
-        total: int = left + right  # type: ignore[operator]
+        total: int = left + right
         return total if -0x80000000 <= total <= 0x7FFFFFFF else wrap32(total)
     if left.__class__ is str and right.__class__ is str:
-        return left + right  # type: ignore[operator]
+        return left + right
     return arithmetic("+", left, right, True)
 
 
 def add_number(left: Value, number: int) -> str | int:
     """`left + 5`."""
     if left.__class__ is int:
-        total: int = left + number  # type: ignore[operator]
+        total: int = left + number
         return total if -0x80000000 <= total <= 0x7FFFFFFF else wrap32(total)
     return arithmetic("+", left, number, False)
 
@@ -274,13 +274,13 @@ def add_number(left: Value, number: int) -> str | int:
 def subtract_number(left: Value, number: int) -> str | int:
     """`left - 5`."""
     if left.__class__ is int:
-        return wrap32(left - number)  # type: ignore[operator]
+        return wrap32(left - number)
     return arithmetic("-", left, number, False)
 
 
 def without_text(value: Value) -> Value:
     """The result of an expression for a variable that refuses numbers without a text."""
-    return NumberText(value, None) if value.__class__ is int else value  # type: ignore[arg-type]
+    return NumberText(value, None) if value.__class__ is int else value
 
 
 def invert(value: Value) -> int:
@@ -294,7 +294,7 @@ def invert(value: Value) -> int:
 def combine(op: str, left: Value, right: Value) -> str | int:
     """`left op= right`: two numbers, or `+=` of two texts. ValueFault for NULL and mixtures."""
     if left.__class__ is int and right.__class__ is int and op == "+":
-        total: int = left + right  # type: ignore[operator]
+        total: int = left + right
         return total if -0x80000000 <= total <= 0x7FFFFFFF else wrap32(total)
     if left is None or right is None:
         raise ValueFault(f"NULL in {op}=")

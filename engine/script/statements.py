@@ -143,8 +143,9 @@ class Statements:
             with writer.block(f"{word} {self._condition(branch.cond)}:"):
                 self._branch(branch.then, 1, need_rc)
             orelse = branch.orelse
-            if orelse and len(orelse) == 1 and isinstance(orelse[0], nodes.If) and is_pure(orelse[0].cond) and not self.unit.traces:
-                branch = orelse[0]
+            only = orelse[0] if orelse and len(orelse) == 1 else None
+            if isinstance(only, nodes.If) and is_pure(only.cond) and not self.unit.traces:
+                branch = only
                 writer.at(branch.pos)
                 word = "elif"
                 continue
@@ -162,6 +163,9 @@ class Statements:
             if need_rc:
                 writer.line("rc = 1")
             return
+        if self.unit.has_error_route:  # a call in the condition is a statement, too
+            writer.line("if ctx.error is not None and error_route(ctx):")
+            writer.line("    return 0")
         inner_if = isinstance(statements[-1], nodes.If)
         keep = need_rc or (inner_if and self.unit.reads_rc)
         self.body(statements, keep)

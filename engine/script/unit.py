@@ -12,17 +12,13 @@ from typing import Any, Final
 from engine.errors import ConfigError, UnknownName
 from engine.module import FunctionDecl, Module
 from engine.registry import CORE, Registry, nearest
-from engine.script import nodes
+from engine.script import nodes, operators
 from engine.script.context import (
     BRANCH, ERROR, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, STARTUP, TIMER,
 )
 from engine.script.emit import Namespace, Writer
 from engine.script.linemap import LineMap, Places
 from engine.script.nodes import ConfigWarning, Pos
-from engine.script.operators import (
-    Operators, add, add_number, bracket_truth, case_number, combine, invert, matches, number_argument, outcome_value, pattern_argument,
-    return_code, returned_value, same_text, subtract_number, text_argument, too_long, without_text,
-)
 from engine.script.runtime import LiveParams, Runtime
 from engine.script.script import Script
 from engine.script.settings import Settings
@@ -92,24 +88,24 @@ class Unit:
         self.has_error_route = any(route.kind == "error" for route in tree.routes)
 
     def _fixed_names(self) -> dict[str, Any]:
-        runtime = self.runtime
-        operators = Operators(self.server.log)
-        return {
+        runtime, suspension = self.runtime, Suspension(self.runtime)
+        logged = operators.Operators(self.server.log)
+        names: dict[str, Any] = {
             "PLACES": self.places, "NULL_TEXT": NULL_TEXT, "V": self.server.script_vars, "LOG": self.server.log,
-            "LOOPS": range(self.settings.max_while_loops), "LiveParams": LiveParams,
-            "fault": runtime.fault, "assign_fault": runtime.assign_fault, "xlog": runtime.xlog,
-            "xlog_level": runtime.xlog_level, "plain_log": runtime.plain_log, "error_statement": runtime.error_statement,
-            "call_route": runtime.call_route, "find_route": runtime.find_route, "error_route": runtime.error_route,
-            "failed_assert": runtime.failed_assert, "loop_limit": runtime.loop_limit, "no_list": runtime.no_list,
-            "write_iterator": runtime.write_iterator, "trace": runtime.trace,
-            "start_async": Suspension(runtime).start_async, "launch": Suspension(runtime).launch, "compare_number": operators.number, "compare_text": operators.text,
-            "compare": operators.values, "compare_net": operators.net, "calculate": operators.calculate, "add": add,
-            "add_number": add_number, "subtract_number": subtract_number, "without_text": without_text,
-            "bracket_truth": bracket_truth, "case_number": case_number, "code_of": code_of, "combine": combine, "invert": invert,
-            "matches": matches, "number_argument": number_argument, "outcome_value": outcome_value,
-            "pattern_argument": pattern_argument, "return_code": return_code, "returned_value": returned_value,
-            "same_text": same_text, "text_argument": text_argument, "too_long": too_long,
+            "LOOPS": range(self.settings.max_while_loops), "LiveParams": LiveParams, "code_of": code_of,
+            "compare_number": logged.number, "compare_text": logged.text, "compare": logged.values, "compare_net": logged.net,
         }
+        for call in (
+            runtime.fault, runtime.assign_fault, runtime.xlog, runtime.xlog_level, runtime.plain_log, runtime.error_statement,
+            runtime.call_route, runtime.find_route, runtime.error_route, runtime.failed_assert, runtime.loop_limit,
+            runtime.no_list, runtime.write_iterator, runtime.trace, suspension.start_async, suspension.launch, logged.calculate,
+            operators.add, operators.add_number, operators.subtract_number, operators.bracket_truth, operators.case_number,
+            operators.combine, operators.invert, operators.matches, operators.number_argument, operators.outcome_value,
+            operators.pattern_argument, operators.return_code, operators.returned_value, operators.same_text,
+            operators.text_argument, operators.too_long, operators.without_text,
+        ):
+            names[call.__name__] = call
+        return names
 
     # ------------------------------------------------------------------------------------------------------- errors
     def report(self, error: ConfigError, pos: Pos | None = None) -> None:

@@ -47,7 +47,8 @@ def registry(tmp_path: Path) -> Registry:
             'lines = modparam(str, multi=True)', 'size = modparam(int, 5, effect="memory is managed by Python")',
             'both = modparam(int, 0, both=True)', 'hits = stat("hits")', 'now = stat("now", value="count_now")',
             'E_THIRD = event("key")', 'def count_now(self): return 42', '@function()', 'def third(self, ctx) -> None: pass',
-            '@pvar("third")', 'def variable(self, ctx): return 3', '@transformation("third.up")', 'def up(self, value): return value.upper()',
+            '@pvar("third")', 'def variable(self, ctx): return 3', '@transformation("third.up")',
+            'def up(self, value): return value.upper()',
             '@mi_command("third_list")', 'def third_list(self, limit: int = 10): return []',
         )),
         "reg_broken": 'import nosuchmodule',
@@ -97,7 +98,10 @@ def test_parameters(registry: Registry) -> None:
     registry.set_param("reg_third", "lines", "one")
     registry.set_param("reg_third", "lines", "two")
     registry.set_param("reg_third", "both", "text")
-    assert (module.expire, module.mode, module.lines, module.both) == (5, "b", ["one", "two"], "text")  # type: ignore[attr-defined]
+    assert vars(module)["expire"] == 5
+    assert vars(module)["mode"] == "b"
+    assert vars(module)["lines"] == ["one", "two"]
+    assert vars(module)["both"] == "text"
     registry.set_param("reg_third", "size", 9, HERE)
     assert "no effect" in registry.warnings[-1].message
 

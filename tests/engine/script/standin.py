@@ -82,7 +82,9 @@ class Probe(Module):
         self.seen.append((first, second, third))
 
     @function(REQUEST, number="doubled")
-    def fixed(self, ctx: Context, number: int, name: Static[str] = "none", raw: Raw[str] = "", regex: Pattern | None = None) -> None:
+    def fixed(
+        self, ctx: Context, number: int, name: Static[str] = "none", raw: Raw[str] = "", regex: Pattern | None = None,
+    ) -> None:
         """Kinds and fixups."""
         self.seen.append((number, name, raw, None if regex is None else regex.pattern))
 

@@ -54,7 +54,7 @@ def test_all_mistakes_at_once_in_the_order_of_the_text() -> None:
 
 def test_blocks_defined_twice() -> None:
     errors = StandIn().errors("route { exit; }\nfailure_route[a] { exit; }\nfailure_route[a] { exit; }")
-    assert [(error.line, "twice" in error.message or "redefin" in error.message or "already" in error.message) for error in errors] == [(3, True)]
+    assert [error.line for error in errors] == [3]
 
 
 def test_function_reached_from_a_route_where_it_must_not_stand() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.script.functions import CORE_MODULES as FUNCTIONS
 from tests.engine.script.standin import StandIn
 
 
@@ -93,7 +94,8 @@ def test_any_condition_follows_the_table(tree: object) -> None:
 # ---------------------------------------------------------------------------------------------------------- return codes
 @pytest.mark.parametrize(("statement", "code"), [
     ("$var(x) = 1;", "1"), ('$var(x) = $var(w) - "a";', "-1"), ("aye();", "1"), ("nay();", "-1"), ("code(7);", "7"),
-    ("route(five);", "5"), ("route(nothing);", "1"), ("route(last_if);", "1"), ('route(by_text);', "1"), ("route(by_null);", "-1"),
+    ("route(five);", "5"), ("route(nothing);", "1"), ("route(last_if);", "1"),
+    ("route(by_text);", "1"), ("route(by_null);", "-1"),
     ("if ($var(x) == 9) { }", "0"), ("if (1) { }", "1"), ("if (1) { if (0) { } }", "1"), ("if (!route(neg)) { }", "1"),
     ("while ($var(i) < 3) $var(i) += 1;", "1"), ("while (0) aye();", "1"), ("while (1) { break; }", "-5"),
     ("for ($var(it) in $(avp(none)[*])) nay();", "1"), ("switch ($rm) { case \"INVITE\": nay(); }", "1"),
@@ -115,8 +117,10 @@ def test_rc_inside_a_branch_is_that_of_the_condition(server: StandIn) -> None:
     assert note(server, 'if (!code(-3)) note("$rc");') == [-3, "-3"]
 
 
-@pytest.mark.parametrize("end", ["exit;", "drop;", "return(0);", "route(zero);", "code(0);", "if (code(0)) { } ", "if (exit) aye();",
-                                 "while (route(zero)) aye();", "$var(x) = code(0);", "if (return(-1)) aye();"])
+@pytest.mark.parametrize("end", [
+    "exit;", "drop;", "return(0);", "route(zero);", "code(0);", "if (code(0)) { } ", "if (exit) aye();",
+    "while (route(zero)) aye();", "$var(x) = code(0);", "if (return(-1)) aye();",
+])
 def test_the_script_ends(server: StandIn, end: str) -> None:
     server.load(f'route[zero] {{ return(0); }} route[inner] {{ {end} note("never"); }} route {{ route(inner); note("never"); }}')
     ctx = server.run()
@@ -180,7 +184,8 @@ def test_value(server: StandIn, value: str, printed: str) -> None:
 
 
 @pytest.mark.parametrize(("before", "operation", "printed"), [
-    ("7", "+= 3", "10"), ("7", "/= 3", "2"), ("-7", "%= 2", "-1"), ('"a"', '+= "b"', "ab"), ('"a"', "+= 2", "a"), ("2", '+= "2"', "2"),
+    ("7", "+= 3", "10"), ("7", "/= 3", "2"), ("-7", "%= 2", "-1"), ('"a"', '+= "b"', "ab"), ('"a"', "+= 2", "a"),
+    ("2", '+= "2"', "2"),
     ("7", "/= 0", "7"), ("NULL", "+= 1", "<null>"), ("3", "+= $var(none)", "3"), ("7", "+= 1 + 2", "10"), ("6", "^= 3", "5"),
 ])
 def test_compound_assignment(server: StandIn, before: str, operation: str, printed: str) -> None:
@@ -222,7 +227,10 @@ def test_recursion_ends_at_a_hundred_levels(server: StandIn) -> None:
 
 
 def test_route_stack(server: StandIn) -> None:
-    server.load('route[b] { note("$(route[*])"); } route[a] { route(b); } route { route(a); note("$route"); $var(n) = "b"; route($var(n)); }')
+    server.load(
+        'route[b] { note("$(route[*])"); } route[a] { route(b); }'
+        'route { route(a); note("$route"); $var(n) = "b"; route($var(n)); }'
+    )
     server.run()
     assert server.seen == ["route > route[a] > route[b]", "route", "route > route[b]"]
     assert server.script.routes["a"](server.context()) == 1
@@ -230,7 +238,10 @@ def test_route_stack(server: StandIn) -> None:
 
 
 def test_numbers_name_routes(server: StandIn) -> None:
-    server.load('route[1] { note("one"); } route { route(1); route("1"); route(yes); $var(n) = 1; route($var(n)); route("$var(n)"); }')
+    server.load(
+        'route[1] { note("one"); }'
+        'route { route(1); route("1"); route(yes); $var(n) = 1; route($var(n)); route("$var(n)"); }'
+    )
     server.run()
     assert server.seen == ["one"] * 5
 
@@ -238,7 +249,8 @@ def test_numbers_name_routes(server: StandIn) -> None:
 # ----------------------------------------------------------------------------------------------------------------- calls
 def test_arguments_of_every_kind(server: StandIn) -> None:
     text = (
-        '$var(n) = 4; $var(t) = "x"; options("a$var(t)$$"); options($var(n), 5); options($var(t), $var(n), "z"); options("a", , "c");'
+        '$var(n) = 4; $var(t) = "x"; options("a$var(t)$$"); options($var(n), 5); options($var(t), $var(n), "z");'
+        'options("a", , "c");'
         'fixed(3, "name", "raw $var(t)", "^a$"); fixed($var(n)); fixed(1, , , $var(t)); fill($avp(o)); note("$avp(o)");'
     )
     assert note(server, text) == [
@@ -264,7 +276,10 @@ def test_exceptions_name_the_place_and_the_script_goes_on(server: StandIn) -> No
 
 
 def test_levels_of_xlog(server: StandIn) -> None:
-    server.run('route { xlog("L_ERR", "a"); xlog("L_INFO", "b"); $var(l) = -1; xlog("$var(l)", "c $rm"); xdbg("d"); xlog("e"); log(1, "f"); }')
+    server.run(
+        'route { xlog("L_ERR", "a"); xlog("L_INFO", "b"); $var(l) = -1; xlog("$var(l)", "c $rm"); xdbg("d"); xlog("e");'
+        ' log(1, "f"); }'
+    )
     assert [text for _, text in server.lines] == ["a", "c OPTIONS", "e", "f"]
 
 
@@ -292,9 +307,16 @@ def test_reading_a_broken_header_starts_the_error_route(server: StandIn) -> None
     assert server.seen == ["1", "on"]
 
 
-def test_script_trace_hook(server: StandIn) -> None:
-    server.load('route { $var(x) = 1; aye(); }')
+def test_script_trace_costs_nothing_unless_used(server: StandIn) -> None:
+    server.load("route { $var(x) = 1; aye(); }")
     assert "trace(" not in server.script.python[0][1]
+    server.registry.load_core(FUNCTIONS)
+    server.run('route {\n script_trace(1, "$rm", "here"); $var(x) = 1;\n if (1) aye();\n script_trace(); aye();\n}')
+    assert [text for _, text in server.lines] == [
+        "[Script Trace][test.cfg:2][here][assign equal] -> (OPTIONS)", "[Script Trace][test.cfg:3][here][core if] -> (OPTIONS)",
+        "[Script Trace][test.cfg:3][here][module aye] -> (OPTIONS)",
+        "[Script Trace][test.cfg:4][here][module script_trace] -> (OPTIONS)",
+    ]
 
 
 def test_cfg_line(server: StandIn) -> None:

@@ -14,7 +14,9 @@ PARTS = st.lists(
         st.tuples(st.just(True), st.sampled_from(["get('a')", 'get("b")', "get('''c''')", "get('#')", 'get("\\n")', "V['d']"])),
     ), max_size=6,
 )
-VALUES: dict[str, Value] = {"a": "A", "b": 5, "c": None, "#": TextNumber("7", 7), "\n": NumberText(3, "three"), "d": NumberText(4, None)}
+VALUES: dict[str, Value] = {
+    "a": "A", "b": 5, "c": None, "#": TextNumber("7", 7), "\n": NumberText(3, "three"), "d": NumberText(4, None),
+}
 
 
 @given(PARTS)

@@ -13,7 +13,8 @@ from engine.script.operators import place_of
 
 def test_traceback_shows_the_script() -> None:
     made: dict[str, object] = {}
-    exec(compile_route("def run(ctx):\n    x = 1\n    return ctx.nothing\n", [10, 11, 15], "opensips.cfg", "route[relay]"), {}, made)
+    python = "def run(ctx):\n    x = 1\n    return ctx.nothing\n"
+    exec(compile_route(python, [10, 11, 15], "opensips.cfg", "route[relay]"), {}, made)
     with pytest.raises(AttributeError) as caught:
         made["route[relay]"](object())  # type: ignore[operator]
     frame = traceback.extract_tb(caught.value.__traceback__)[-1]

@@ -27,7 +27,10 @@ def rewrite(server: StandIn, text: str) -> None:
 
 def test_new_routes_are_taken(server: StandIn) -> None:
     old = server.script
-    rewrite(server, 'loadmodule "nosuch.so"\nmodparam("nosuch", "x", 1)\nroute { route(new); }\nroute[new] { note("new"); }\ntimer_route[t, 3] { exit; }')
+    rewrite(server, (
+        'loadmodule "nosuch.so"\nmodparam("nosuch", "x", 1)\nroute { route(new); }\nroute[new] { note("new"); }\n'
+        'timer_route[t, 3] { exit; }'
+    ))
     reload_routes(server)
     assert server.script is not old
     server.run()

@@ -14,7 +14,9 @@ from engine.script.runtime import LiveParams, Runtime, level_of
 from tests.engine.script.standin import StandIn
 
 
-@pytest.mark.parametrize(("word", "level"), [("L_ERR", -1), ("L_DBG", 4), ("L_ALERT", -3), ("XXNOTICE", 2), ("L_ZZZ", None), ("", None)])
+@pytest.mark.parametrize(("word", "level"), [
+    ("L_ERR", -1), ("L_DBG", 4), ("L_ALERT", -3), ("XXNOTICE", 2), ("L_ZZZ", None), ("", None),
+])
 def test_level_words(word: str, level: int | None) -> None:
     assert level_of(word) == level
 
