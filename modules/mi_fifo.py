@@ -84,10 +84,9 @@ class Requests:
             begin = len(name) + 2
             end = json_end(self._data[begin:])
             if end < 0:
-                dropped.append("what follows the reply name is not JSON")
                 if not newline:
-                    self._data = b""
                     break
+                dropped.append("what follows the reply name is not JSON")
                 self._data = rest
                 continue
             if end == 0:
