@@ -143,6 +143,7 @@ class Server:
     async def start(self) -> None:
         """Bind, start the modules, run startup_route, then receive. ConfigError when something cannot be had."""
         self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(self._loop_error)
         self.sockets.open()
         await self.registry.start_all()
         setup.define_log_event(self)
@@ -220,6 +221,14 @@ class Server:
 
     def _unexpected(self, error: BaseException) -> None:
         self.log.exception(error, "unexpected error")
+
+    def _loop_error(self, loop: asyncio.AbstractEventLoop, facts: dict[str, Any]) -> None:
+        """What the event loop would print by itself."""
+        error = facts.get("exception")
+        if isinstance(error, Exception):
+            self.log.exception(error, str(facts.get("message", "error in the event loop")))
+        else:
+            self.log.error("%s", facts.get("message", "error in the event loop"))
 
     def run(self, route: RouteFn, ctx: Context) -> int:
         """Run a compiled route; an exception nobody expected is logged with the script's lines and gives -1."""
