@@ -8,6 +8,7 @@ Expiry of subscriptions belongs to those who make them (transports of the event 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 Value = str | int | None
 
@@ -18,6 +19,15 @@ class Unnamed(str):
     """Key of a parameter that was given without a name: its number, from 1, as text."""
 
     __slots__ = ()
+
+
+class Absent(str):
+    """An empty text for what is not there: scripts see "", subscribers by JSON get null."""
+
+    __slots__ = ()
+
+
+ABSENT: Final = Absent()
 
 
 class EventParams:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from engine.events.bus import ABSENT
 from modules.usrloc.api import AOR_DELETE, AOR_INSERT, DELETE, EXPIRE, INSERT, UPDATE
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class News:
     @staticmethod
     def _emit_contact(event: Event, domain_name: str, contact: Contact) -> None:
         event.emit(
-            domain=domain_name, aor=contact.aor, uri=contact.contact, received=contact.received, path=contact.path,
+            domain=domain_name, aor=contact.aor, uri=contact.contact, received=contact.received or ABSENT,
+            path=contact.path or ABSENT,
             qval=contact.q, user_agent=contact.user_agent, socket=contact.socket.name if contact.socket else "",
             bflags=contact.cflags, expires=contact.expires, callid=contact.callid, cseq=contact.cseq, attr=contact.attr,
             latency=contact.latency, shtag="",
@@ -73,7 +75,7 @@ class News:
         """A device shall register: reg-refresh, ini-METHOD or mid-METHOD."""
         if self._refresh.active:
             self._refresh.emit(
-                domain=domain_name, aor=contact.aor, uri=contact.contact, received=contact.received,
+                domain=domain_name, aor=contact.aor, uri=contact.contact, received=contact.received or ABSENT,
                 user_agent=contact.user_agent, socket=contact.socket.name if contact.socket else "",
                 bflags=contact.cflags, expires=contact.expires, callid=contact.callid, attr=contact.attr, shtag="",
                 reason=reason, req_callid=req_callid,
