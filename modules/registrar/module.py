@@ -60,7 +60,7 @@ class Registrar(Queries, Removal, RegBase):
         kept out of single servers. 1 done, -2 refused (answered, unless no-reply is set), -1 internal error.
         In onreply_route the lifetimes are those of the reply and nothing is sent.
         """
-        if not ctx.msg.is_request:
+        if not ctx.msg.is_request:  # type: ignore[attr-defined]
             return save_reply(self, ctx, domain, flags, aor)
         return self.register(Registration(self, ctx, ctx.msg, domain, flags), aor, None, True)  # type: ignore[arg-type]
 

@@ -74,10 +74,11 @@ class Queries(RegBase):
     def _contacts(self, ctx: Context, domain: Any, aor: str | None) -> list[Any]:
         """The current contacts of the AoR asked for."""
         if aor is None:
-            if not ctx.msg.is_request:
+            msg: Any = ctx.msg
+            if not msg.is_request:
                 raise ScriptError("without an AoR this works for requests only")
             try:
-                address = ctx.msg.to if ctx.msg.method == "REGISTER" else ctx.msg.from_
+                address = msg.to if msg.method == "REGISTER" else msg.from_
             except SipParseError:
                 address = None
             if address is None:

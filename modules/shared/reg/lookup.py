@@ -45,7 +45,7 @@ class Lookup:
         self.woken = False
         if ctx.branches and not flags.branch:
             self.branches = len(ctx.branches)
-        if flags.to_branches_only and ctx.msg.is_request:
+        if flags.to_branches_only and ctx.ruri is not None:
             self.branches += 1
 
     def run(self, uri: str, aor: str | None = None) -> int:
@@ -124,7 +124,8 @@ class Lookup:
         """The contacts that pass the filters, in the order they are called."""
         flags = self.flags
         chosen: list[Any] = []
-        method = method_bit(str(self.ctx.msg.method)) if flags.method_filtering else 0
+        msg: Any = self.ctx.msg
+        method = method_bit(str(msg.method)) if flags.method_filtering else 0
         for contact in contacts:
             if contact.expires and contact.expires <= self.now:
                 continue

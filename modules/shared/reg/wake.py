@@ -100,18 +100,19 @@ class Wake:
         mod = self.mod
         tm = mod.tm
         assert tm is not None
+        msg: Any = ctx.msg
         if ctx.transaction is None:
             code = tm.t_newtran(ctx)
             if code == 0:
-                mod.log.info("absorbing %s retransmission, use t_check_trans() earlier", ctx.msg.method)
+                mod.log.info("absorbing %s retransmission, use t_check_trans() earlier", msg.method)
                 return 0
             if ctx.transaction is None:
-                mod.log.error("error %d while creating the %s transaction", code, ctx.msg.method)
+                mod.log.error("error %d while creating the %s transaction", code, msg.method)
                 return -1
         transaction = ctx.transaction
         code = tm.wait_for_new_branches(ctx, count, float(mod.pn_refresh_timeout))
         if code != 1:
-            mod.log.error("failed to keep the %s transaction open (%d)", ctx.msg.method, code)
+            mod.log.error("failed to keep the %s transaction open (%d)", msg.method, code)
             return -1
         transaction.slots[SLOT] = True
         group: list[Waiting] = []
@@ -155,8 +156,8 @@ class Wake:
 
     def _ask(self, domain: Udomain, contact: Any, prefix: str, ctx: Context) -> None:
         """Have the script send the notification."""
-        reason = prefix + str(ctx.msg.method)[:MAX_REASON]
-        self.mod.usrloc.raise_refresh(domain, contact, reason, ctx.msg.call_id or "")
+        msg: Any = ctx.msg
+        self.mod.usrloc.raise_refresh(domain, contact, prefix + msg.method[:MAX_REASON], msg.call_id or "")
         self.count("pn_sent")
 
     def branch(self, params: dict[str, Any]) -> Branch:
@@ -179,7 +180,7 @@ class Wake:
         mod = self.mod
         tm = mod.tm
         assert tm is not None
-        msg = ctx.msg
+        msg: Any = ctx.msg
         if not msg.is_request or msg.call_id is None:
             mod.log.error("pn_process_purr() needs a request with a Call-ID")
             return -1
