@@ -74,7 +74,7 @@ def store(ctx: Context, body: Body) -> None:
     if body.parts and (body.mixed or len(body.parts) > 1):
         if not body.mixed:
             body.mixed = True
-            body.boundary = "OSS-unique-boundary-" + secrets.token_hex(4)
+            body.boundary = "OSS-" + secrets.token_hex(9)
             edits.replace_body(body.text())
             _set_type(ctx, had_type, f"Content-Type: multipart/mixed;boundary={body.boundary}\r\n")
     elif body.parts and not had_type:
