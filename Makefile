@@ -1,12 +1,14 @@
 # make run    create the environment, start the server on opensips_like.cfg
 # make test   everything: unit tests, scenarios, the recordings of the reference
+# make docs   the pages of the modules from their declarations;  make coverage-report  how many real scripts run whole
 # make check  lint and types;  make bench  CPU per REGISTER and per call;  make demo  a wake-up, message by message
 PYTHON ?= python3
 VENV := .venv
+OPENSIPS_LIKE_CORPUS ?= ../shared/corpus
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: run test golden check bench demo clean
+.PHONY: run test golden check docs coverage-report bench demo clean
 
 $(STAMP): setup.cfg pyproject.toml
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -29,6 +31,13 @@ golden: $(STAMP)
 check: $(STAMP)
 	@$(PY) -m ruff check engine modules tests
 	@$(PY) -m mypy
+
+docs: $(STAMP)
+	@$(PY) -m engine.manual docs
+
+# A collection of scripts is not part of the repository; without one docs/coverage.md stays as it is.
+coverage-report: $(STAMP)
+	@$(PY) -m engine port --corpus "$(OPENSIPS_LIKE_CORPUS)" --output docs/coverage.md
 
 bench: $(STAMP)
 	@$(PY) -m tests.bench.run

@@ -87,7 +87,7 @@ def test_check_prints_errors_and_warnings_as_json(tmp_path: Path, capfd: pytest.
     path.write_text('socket=udp:127.0.0.1:5060\nloadmodule "proto_udp.so"\nroute {\n exit;\n xlog("$Ri");\n}\n')
     assert cli.main(["-C", "--json", "-f", str(path)]) == 0
     found = [(one["line"], one["severity"], one["code"]) for one in json.loads(capfd.readouterr().out)]
-    assert found == [(5, "warning", ""), (5, "warning", "unreachable")]
+    assert found == [(5, "warning", "unreachable"), (5, "warning", "")]
     path.write_text(path.read_text() + "route[a] { nosuch(); }\n")
     assert cli.main(["-C", "--json", "-f", str(path)]) == 255
     found = [(one["line"], one["severity"], one["code"]) for one in json.loads(capfd.readouterr().out)]
