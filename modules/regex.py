@@ -8,26 +8,17 @@ for all expressions once there is a file, as in OpenSIPS.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from engine.errors import MiError
 from engine.module import (
     BRANCH, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, STARTUP, TIMER, ConfigError, Context, Module, ScriptError, function,
     mi_command, modparam,
 )
+from modules.shared.pcre import compile_pcre
 
 ROUTES = REQUEST | FAILURE | ONREPLY | BRANCH | LOCAL | STARTUP | TIMER | EVENT
 _MAX_LINE = 498
 """Longest line of the file, as in OpenSIPS."""
-
-
-@lru_cache(maxsize=512)
-def compile_pcre(text: str, flags: int = 0) -> re.Pattern[str]:
-    r"""An expression as PCRE means it: \w and friends are ASCII, $ also stands in front of a last line feed. ValueError: broken."""
-    try:
-        return re.compile(text, flags | re.ASCII)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(str(error)) from None
 
 
 def read_groups(text: str, max_groups: int, group_max_size: int) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from engine.module import Context, Value, print_of
 from engine.script.varspec import VarSpec, parse_format
-from modules.regex import compile_pcre
+from modules.shared.pcre import compile_pcre
 from modules.shared.timerec import Expression, parse_expression
 
 EQUAL, REGEX = 0, 1

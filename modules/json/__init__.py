@@ -19,7 +19,7 @@ from engine.module import (
 from engine.script.values import wrap32
 from engine.script.variables.binder import Binder
 from engine.script.varspec import parse_variable
-from modules.json.documents import COMPACT, PRETTY, SPACED, Real, merge, parse, shortest, write
+from modules.shared.jsontext import COMPACT, PRETTY, SPACED, Real, merge, parse, shortest, write
 from modules.json.path import APPEND, KEYS, JsonPath, parse_path
 from modules.shared.output import put
 
