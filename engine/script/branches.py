@@ -1,6 +1,7 @@
 """The destinations of a request as a list: branch 0 is the Request-URI.
 
-Its fields live on the context, the added ones are Branch objects. Used by the variables ($msg.branch.*, $branch, $ds), the branch functions of the core and whoever prints Contact headers.
+Its fields live on the context, the added ones are Branch objects. Used by the variables ($msg.branch.*, $branch, $ds), the
+branch functions of the core and whoever prints Contact headers.
 """
 
 from __future__ import annotations

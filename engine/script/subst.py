@@ -1,8 +1,8 @@
 """Substitution expressions `/pattern/replacement/flags`, as {re.subst} and the subst functions take them.
 
 Any character but the backslash may be the separator. The pattern is POSIX extended, cases count unless flag `i`; flag `g`
-replaces all matches, flag `s` lets `.` match line feeds. In the replacement `\\0` ... `\\9` are groups, `\\n \\r \\t` control characters,
-`\\u` the Request-URI, variables are expanded, and any other escaped character stands for itself.
+replaces all matches, flag `s` lets `.` match line feeds. In the replacement `\\0` ... `\\9` are groups, `\\n \\r \\t` control
+characters, `\\u` the Request-URI, variables are expanded, and any other escaped character stands for itself.
 """
 
 from __future__ import annotations

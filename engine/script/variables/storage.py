@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import ScriptError
 from engine.module import ALL_INDEXES, Module, pvar
-from engine.script.context import Context
+from engine.script.context import BRANCH, Context
 from engine.script.values import NumberText, TextNumber, Value, number_of, print_of, text_of
 from engine.script.variables.common import joined
 
@@ -206,9 +206,15 @@ class StateVariables(Module):
 
     @pvar("route.name")
     def route_name(self, ctx: Context, index: Any) -> Value:
-        """Name of a route of the stack, "" for a nameless one."""
-        title = _level_of_stack(ctx.route_stack, index)
-        return None if title is None else title.partition("[")[2][:-1]
+        """Name of a route of the stack, "" for a nameless one.
+
+        A branch_route runs inside of the route that relays; as in the reference its own name is not seen then.
+        """
+        stack = ctx.route_stack
+        title = _level_of_stack(stack, index)
+        if title is None:
+            return None
+        return "" if ctx.kind == BRANCH and stack is not None and title is stack[0] else title.partition("[")[2][:-1]
 
     @pvar("route.type")
     def route_type(self, ctx: Context, index: Any) -> Value:

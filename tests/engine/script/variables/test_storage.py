@@ -6,6 +6,7 @@ import pytest
 
 from engine.errors import ScriptError
 from engine.events.bus import EventParams
+from engine.script.context import BRANCH
 from engine.script.faults import parse_fault
 from engine.script.values import NumberText, TextNumber
 from tests.engine.script.kit import Kit
@@ -120,6 +121,8 @@ def test_stack_of_routes(kit: Kit) -> None:
     assert kit.get("$(route[*])") == "branch_route[b] > route[a] > route[c]"
     assert kit.text("$route.name $(route.name[-1]) $route.type $(route.type[2])") == "c b route branch_route"
     assert kit.get("$(route.name[*])") is None
+    kit.ctx.kind = BRANCH
+    assert kit.text("$route.name [$(route.name[-1])] $(route.type[2])") == "c [] branch_route"
 
 
 def test_options_of_the_command_line(kit: Kit) -> None:
