@@ -215,19 +215,25 @@ class Variables(Functions):
     def branch_attr(self, ctx: Context, name: str, index: Any) -> Value:
         """A free attribute of a branch, text or number."""
         branch = self._branch(ctx, index)
-        return branch.attrs.get(name) if branch is not None and branch.attrs else None
+        if branch is None:
+            return None
+        attrs = ctx.branch_attrs if ctx.kind == BRANCH and branch is ctx.branch else branch.attrs
+        return attrs.get(name) if attrs else None
 
     @branch_attr.setter
     def set_branch_attr(self, ctx: Context, name: str, index: Any, value: Value) -> None:
         branch = self._branch(ctx, index)
         if branch is None:
             raise ScriptError(f"there is no branch {index}")
-        if branch.attrs is None:
-            branch.attrs = {}
+        own = ctx.kind == BRANCH and branch is ctx.branch
+        attrs = (ctx.branch_attrs if own else branch.attrs) or {}
         if value is None:
-            branch.attrs.pop(name, None)
+            attrs.pop(name, None)
         else:
-            branch.attrs[name] = stored(value)
+            attrs[name] = stored(value)
+        if own:
+            ctx.branch_attrs = attrs
+        branch.attrs = attrs
 
     # ---- values of a branch ----
 
