@@ -51,7 +51,7 @@ def _labels(folder: Path) -> dict[str, tuple[str, bool]]:
         return {}
     with index.open(encoding="utf-8", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return {row["id"]: (f"{row['kind']}, {row['era']}", row.get("vc") == "yes") for row in rows if {"id", "kind", "era"} <= set(row)}
+    return {row["id"]: (f"{row['kind']}, {row['era']}".replace("?", "release unknown"), row.get("vc") == "yes") for row in rows if {"id", "kind", "era"} <= set(row)}
 
 
 def report(folder: Path, catalogue: Catalogue, examine: Callable[[Path], Coverage]) -> str:
