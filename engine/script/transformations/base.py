@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from engine.script.values import Value
@@ -47,6 +47,6 @@ def argument_text(text: str) -> str:
     return text
 
 
-def at_index(items: list[T], index: int) -> T | None:
+def at_index(items: Sequence[T], index: int) -> T | None:
     """The index-th item, negative from the end; None out of range."""
     return items[index] if -len(items) <= index < len(items) else None

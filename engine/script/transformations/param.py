@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from engine.errors import SipParseError
@@ -9,15 +10,22 @@ from engine.script.transformations.base import Entry, at_index
 from engine.sip.grammar import parse_params
 
 
-def params_of(text: str) -> list[tuple[str, str | None]]:
-    """The parameters in order; ValueError for an empty or a broken list."""
+def params_of(text: str) -> tuple[tuple[str, str | None], ...]:
+    """The parameters in order; ValueError for an empty or a broken list. The last few texts are kept, short ones only."""
+    return _kept(text) if len(text) <= 300 else _read(text)
+
+
+def _read(text: str) -> tuple[tuple[str, str | None], ...]:
     try:
         found = parse_params(text)
     except SipParseError as error:
         raise ValueError(f"{text!r}: {error.message}") from None
     if not found:
         raise ValueError("an empty parameter list")
-    return found
+    return tuple(found)
+
+
+_kept: Final = lru_cache(maxsize=4096)(_read)
 
 
 def count(text: str) -> int:

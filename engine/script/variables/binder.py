@@ -16,13 +16,15 @@ from typing import Any, Final
 from engine.errors import ConfigError, ScriptError, UnknownName
 from engine.module import ALL_INDEXES, Var, pvar
 from engine.script.context import Context
+from engine.script.nodes import ConfigWarning
+from engine.script.nodes import Pos as Place
 from engine.script.transformations import Step, bind_step
 from engine.script.values import NumberText, Value, number_of, print_of, text_of
 from engine.script.varspec import VarSpec, parse_format, parse_variable
 
 Getter = Callable[[Context], Value]
 Setter = Callable[[Context, Value], None]
-Place = Callable[[Context], "Context | None"]
+Other = Callable[[Context], "Context | None"]
 Pos = tuple[str, int, int, int]
 
 # A format evaluated at run time ({s.eval}) is bound once per text; texts are few, but they may come from the network.
@@ -116,7 +118,15 @@ class Binder:
             bound.inline = None
         if spec.context:
             self._enter(bound, spec.context)
+        if pos is not None and self.script is not None:
+            self._advise(spec, pos)
         return bound
+
+    def _advise(self, spec: VarSpec, pos: Pos) -> None:
+        """A warning about names that mean something else than their author may think; once per variable."""
+        if spec.name == "avp" and spec.inner is not None and spec.inner[:2] in ("i:", "s:"):
+            text = f"the prefix {spec.inner[:2]!r} is part of the name of {spec.raw}, it says nothing about the type"
+            self.script.warnings.append(ConfigWarning(Place(*pos), text))
 
     def _name(self, instance: Any, decl: pvar, spec: VarSpec, pos: Pos | None) -> Any:
         """What stands in parentheses: its parsed value, or a function of ctx when a variable stands there; None without."""
@@ -192,7 +202,7 @@ class Binder:
 
     def _enter(self, bound: BoundVar, name: str) -> None:
         """Read (and write) in another context: $(<request>ru), $(<reply>rs), and what modules add."""
-        place: Place | None = _CONTEXTS.get(name) or getattr(self.registry, "contexts", {}).get(name)
+        place: Other | None = _CONTEXTS.get(name) or getattr(self.registry, "contexts", {}).get(name)
         if place is None:
             known = sorted({*_CONTEXTS, *getattr(self.registry, "contexts", {})})
             raise UnknownName(f"unknown context <{name}>", hint=f"known: {', '.join(known)}")
@@ -407,7 +417,7 @@ def _reply_context(ctx: Context) -> Context | None:
     return other
 
 
-_CONTEXTS: Final[dict[str, Place]] = {"request": _request_context, "reply": _reply_context}
+_CONTEXTS: Final[dict[str, Other]] = {"request": _request_context, "reply": _reply_context}
 
 
 def constant(value: int) -> NumberText:

@@ -144,3 +144,9 @@ def test_formats_of_the_moment(kit: Kit) -> None:
     assert kit.binder.print_text(kit.ctx, "$rm $$ $avp(none)") == "OPTIONS $ <null>"
     assert kit.binder.print_text(kit.ctx, "$nosuch") is None
     assert kit.binder.print_text(kit.ctx, "a lone $") is None
+
+
+def test_prefixes_of_avps_are_told(kit: Kit) -> None:
+    for text in ("$avp(i:5)", "$avp(i:5)", "$avp(5)"):
+        kit.binder.bind(parse_variable(text), PLACE)
+    assert [(warning.pos.line, warning.message.partition(" is ")[0]) for warning in kit.script.warnings] == [(7, "the prefix 'i:'")]
