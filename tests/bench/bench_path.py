@@ -56,7 +56,8 @@ def register(number: int) -> str:
 class Line:
     """Feeds messages to a server and times what it does with them."""
 
-    def __init__(self, harness: Harness, profile: cProfile.Profile | None) -> None:
+    def __init__(self, harness: Harness, profile: cProfile.Profile | None, kind: str) -> None:
+        self.kind = kind
         self.server = harness.server
         self.sent = harness.sent
         self.receive: Callable[..., None] = self.server.receiver.receive
@@ -67,12 +68,13 @@ class Line:
     def feed(self, kind: str, text: str, port: int) -> list[str]:
         """One message; what the server sent for it."""
         data = text.encode("latin-1")
-        if self.profile is not None:
+        profiled = self.profile is not None and self.kind in ("", kind)
+        if profiled:
             self.profile.enable()
         start = time.thread_time()
         self.receive(data, "127.0.0.1", port, self.socket, None)
         spent = time.thread_time() - start
-        if self.profile is not None:
+        if profiled:
             self.profile.disable()
         self.seconds[kind] = self.seconds.get(kind, 0.0) + spent
         out = [message.text for message in self.sent]
@@ -100,12 +102,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=3000)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--sort", default="tottime")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="call or register")
+    parser.add_argument("--kind", default="", help="profile this kind of message only, e.g. ACK")
     args = parser.parse_args()
     text = (Path(__file__).parent / "script.cfg").read_text().replace("@PORT@", "5060").replace("@MPATH@", "")
     profile = cProfile.Profile() if args.profile else None
     with Harness(text) as harness:
-        line = Line(harness, profile)
+        line = Line(harness, profile, args.kind)
 
         def work() -> None:
             line.feed("first", register(0).replace("user0", "callee").replace(":5071>", ":5080>"), 5080)

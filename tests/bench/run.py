@@ -2,9 +2,9 @@
 
 Every server runs the same work (script.cfg; kamailio.cfg says the same in Kamailio's words) on loopback with one UDP worker.
 The figure is CPU time of the server's processes (user and system, from /proc) divided by the work done; wall-clock time on a
-shared machine is noise and not looked at. OpenSIPS is taken from $OPENSIPS (its binary) with $OPENSIPS_MPATH (its modules).
+shared machine is noise and not looked at. "compiled" is the copy that `make fast` builds. OpenSIPS is taken from $OPENSIPS (its binary) with $OPENSIPS_MPATH (its modules).
 
-    python -m tests.bench.run [--registers 20000] [--calls 5000] [--rate 400] [--only ours,kamailio,opensips]
+    python -m tests.bench.run [--registers 20000] [--calls 5000] [--rate 400] [--only ours,compiled,kamailio,opensips]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+FAST = ROOT / "build" / "fast"
 TICKS = os.sysconf("SC_CLK_TCK")
 NOBODY_ANSWERS = 30.0
 
@@ -113,13 +114,13 @@ def run_load(command: list[str], folder: str, seconds: float) -> str:
 def measure(name: str, command: list[str], port: int, args: argparse.Namespace, folder: str) -> Result:
     """Start a server, load it, stop it."""
     result = Result(name)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(FAST if name == "compiled" else ROOT)}
     log = open(os.path.join(folder, f"{name}.log"), "wb")
     server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         deadline = time.monotonic() + NOBODY_ANSWERS
         while not answers(port):
-            if server.poll() is not None and name == "ours" or time.monotonic() > deadline:
+            if server.poll() is not None and name in ("ours", "compiled") or time.monotonic() > deadline:
                 tail = Path(folder, f"{name}.log").read_text(errors="replace")[-800:]
                 result.notes.append(f"did not start: {tail}")
                 return result
@@ -175,6 +176,10 @@ def commands(folder: str, wanted: list[str]) -> list[tuple[str, list[str], int]]
 
     port = free_port()
     found.append(("ours", [sys.executable, "-m", "engine", "-F", "-f", render("script.cfg", "ours.cfg", port)], port))
+    if (FAST / ".built").exists():
+        port = free_port()
+        command = [sys.executable, "-m", "engine", "-F", "-f", render("script.cfg", "compiled.cfg", port)]
+        found.append(("compiled", command, port))
     kamailio = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")
     if kamailio:
         port = free_port()
@@ -210,10 +215,12 @@ def main() -> int:
     print(f"{'server':<10} {'µs/REGISTER':>12} {'µs/call':>9} {'RSS MB':>8}")
     for result in results:
         print(f"{result.name:<10} {result.register_us:>12.1f} {result.call_us:>9.1f} {result.rss_mb:>8.1f}  {'; '.join(result.notes)}")
-    ours = results[0] if results and results[0].name == "ours" else None
-    for other in results[1:]:
-        if ours and other.register_us and other.call_us:
-            print(f"ratio ours / {other.name}: REGISTER {ours.register_us / other.register_us:.2f}, call {ours.call_us / other.call_us:.2f}")
+    mine = [result for result in results if result.name in ("ours", "compiled")]
+    for one in mine:
+        for other in results:
+            if other not in mine and other.register_us and other.call_us:
+                print(f"ratio {one.name} / {other.name}: REGISTER {one.register_us / other.register_us:.2f}, "
+                      f"call {one.call_us / other.call_us:.2f}")
     return 1 if any(result.notes for result in results) else 0
 
 
