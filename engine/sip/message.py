@@ -50,6 +50,8 @@ class Message:
         "_length",
     )
 
+    is_request: bool
+
     def __init__(self, text: str, version: str, first_line_end: int, lines: list[str] | None, head_end: int) -> None:
         self.text = text
         """The whole message; one character is one byte (latin-1)."""
