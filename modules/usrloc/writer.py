@@ -30,12 +30,13 @@ _RETRY: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 class Writer:
     """Writes contacts (a modules.usrloc.domain.Sink).
 
-    through: write at once (write-through) instead of at flush(). spawn(coroutine, name): runs in the background.
+    through: write at once (write-through) instead of at flush(). spawn(coroutine, name): runs in the background. patience: how
+    long settle() waits.
     """
 
     def __init__(
         self, rows: Rows, log: Any, spawn: Callable[[Coroutine[Any, Any, Any], str], asyncio.Task[Any]], through: bool,
-        delete_size: int,
+        delete_size: int, patience: float = PATIENCE,
     ) -> None:
         self.connection: Connection | None = None
         self.healthy = True
@@ -44,6 +45,7 @@ class Writer:
         self._spawn = spawn
         self._through = through
         self._delete_size = max(1, delete_size)
+        self._patience = patience
         self._pending: dict[int, tuple[str, Record, Contact | None]] = {}
         self._writing: set[int] = set()
         self._task: asyncio.Task[Any] | None = None
@@ -102,11 +104,12 @@ class Writer:
             return
         waiter = self._waiter()
         self._start()
-        workers.wait(asyncio.wait({waiter}, timeout=PATIENCE))
+        workers.wait(asyncio.wait({waiter}, timeout=self._patience))
         if not waiter.done() and self.healthy:
             self.healthy = False
             self._log.error(
-                "the database does not answer within %s s: registrations go on in memory and are written later", PATIENCE,
+                "the database does not answer within %s s: registrations go on in memory and are written later",
+                self._patience,
             )
 
     def _waiter(self) -> asyncio.Future[None]:

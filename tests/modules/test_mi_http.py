@@ -29,7 +29,9 @@ def server(port: int) -> PartServer:
     return made
 
 
-async def ask(port: int, body: str = "", path: str = "/mi", method: str = "POST", kind: str = "application/json") -> tuple[int, str, str]:
+async def ask(
+    port: int, body: str = "", path: str = "/mi", method: str = "POST", kind: str = "application/json",
+) -> tuple[int, str, str]:
     """(status, Content-Type, body)."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     data = body.encode()

@@ -70,7 +70,8 @@ def test_iterators_go_through_a_group() -> None:
 
 
 def test_series_are_read_as_statistics() -> None:
-    server, module = loaded(stat_series_profile=["perc: algorithm=percentage window=10 slots=5", "avg: algorithm=average group=times"])
+    profiles = ["perc: algorithm=percentage window=10 slots=5", "avg: algorithm=average group=times"]
+    server, module = loaded(stat_series_profile=profiles)
     percent, average = module.profile("PERC"), module.profile("avg")
     for value in (1, 1, 1, -1):
         assert module.update_stat_series(None, percent, "asr", value) == 1
@@ -97,7 +98,7 @@ def test_a_series_forgets_slot_by_slot() -> None:
     assert series.value() == 0
 
 
-@pytest.mark.parametrize("text", ["", "p: algorithm=none", "p: window=x", "p: window", "p: percentage_factor=30", "p: colour=red"])
+@pytest.mark.parametrize("text", ["", "p: algorithm=none", "p: window=x", "p: window", "p: percentage_factor=3", "p: color=red"])
 def test_bad_profiles(text: str) -> None:
     with pytest.raises(ValueError):
         parse_profile(text)

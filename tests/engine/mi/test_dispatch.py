@@ -184,7 +184,8 @@ def test_subscriptions_renew_and_end() -> None:
         event.emit()
         assert transport.sent == [("a:1", "E_X")] and not event.active
         server.subscribers.subscribe("E_X", "udp:b:1")
-        assert (await call(server, "subscribers_list", ["E_X"]))["Event"]["Subscribers"] == [{"socket": "udp:b:1", "expire": "never"}]
+        (left,) = (await call(server, "subscribers_list", ["E_X"]))["Event"]["Subscribers"]
+        assert left == {"socket": "udp:b:1", "expire": "never"}
         assert await call(server, "event_subscribe", ["E_X", "udp:b:1", 0]) == "OK"
         assert await call(server, "subscribers_list") == {"Events": []}
         with pytest.raises(MiError, match="Event not registered"):
