@@ -303,8 +303,8 @@ class pvar:  # noqa: N801
 
     The getter's parameters after (self, ctx) say what it wants: `name` (what stands in parentheses; a variable there is
     resolved per read), `index` (None, an int, ALL_INDEXES for [*], or one of index_words). parse_name(text) -> name runs once
-    at load for a constant; a string is the name of a method. Returns a Value. The setter takes (self, ctx, [name,] [index,] value) and raises ScriptError to
-    refuse; an `.assigner` of the same shape is called for `:=` when that differs from `=`.
+    at load for a constant; a string is the name of a method. Returns a Value. The setter takes (self, ctx, [name,] [index,]
+    value) and raises ScriptError to refuse; an `.assigner` of the same shape is called for `:=` when that differs from `=`.
     name: "required" (default when the getter has one), "optional"; refused otherwise. text_only: the setter refuses numbers
     without a text (constants, results of arithmetic). inline(name) -> a Python expression in `ctx` (and `V`, the script
     variables) equal to the getter, for the hottest ones. deprecated: what to write instead.

@@ -7,7 +7,7 @@ Manual: OpenSIPS 3.6, module benchmark. A timer measures from bm_start_timer() t
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from engine.errors import MiError
 from engine.module import (
@@ -106,15 +106,15 @@ class Benchmark(Module):
             watch.last = Figures()
 
     @function(ROUTES, name="bm_start_timer", timer="stopwatch")
-    def bm_start_timer(self, ctx: Context, timer: str) -> int:
+    def bm_start_timer(self, ctx: Context, timer: Annotated[Stopwatch, "str"]) -> int:
         """Start the measurement of a timer. 1."""
-        self.begin(timer)  # type: ignore[arg-type]
+        self.begin(timer)
         return 1
 
     @function(ROUTES, name="bm_log_timer", timer="stopwatch")
-    def bm_log_timer(self, ctx: Context, timer: str) -> int:
+    def bm_log_timer(self, ctx: Context, timer: Annotated[Stopwatch, "str"]) -> int:
         """End it; $BM_time_diff has the result. 1."""
-        self.end(timer)  # type: ignore[arg-type]
+        self.end(timer)
         return 1
 
     @pvar("BM_time_diff")

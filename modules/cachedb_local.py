@@ -131,6 +131,13 @@ def _url(text: str) -> tuple[str, str]:
     return found[1] or "", found[2] or DEFAULT
 
 
+def _some_argument(module: Any, call: Any, literals: list[Any]) -> None:
+    """Judge a call of cache_remove_chunk(): both parameters are optional, but one is needed."""
+    if not any(argument is not None for argument in call.args):
+        raise ConfigError(
+            "too few parameters for command <cache_remove_chunk>", hint="it is cache_remove_chunk([collection,] glob)")
+
+
 class CacheLocal(Module):
     """The module."""
 
@@ -221,12 +228,7 @@ class CacheLocal(Module):
             self.log.error("collection <%s> not defined!", name)
         return collection
 
-    @staticmethod
-    def _some_argument(module: Any, call: Any, literals: list[Any]) -> None:
-        if not any(argument is not None for argument in call.args):
-            raise ConfigError("too few parameters for command <cache_remove_chunk>", hint="cache_remove_chunk([collection,] glob)")
-
-    @function(ROUTES, check=_some_argument.__func__)
+    @function(ROUTES, check=_some_argument)
     def cache_remove_chunk(self, ctx: Context, collection: str | None, glob: str | None = None) -> bool:
         """Remove the keys that match a shell pattern from a collection ("default" when left out). 1; -1 unknown collection.
 

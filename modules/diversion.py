@@ -5,6 +5,8 @@ Manual: OpenSIPS 3.6, module diversion.
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.module import FAILURE, LOCAL, REQUEST, Context, Module, function, modparam
 
 _NAME = "Diversion"
@@ -21,7 +23,7 @@ class Diversion(Module):
 
         uri: who diverted, otherwise the Request-URI as it was received. counter: written when it is above 0.
         """
-        msg = ctx.msg
+        msg: Any = ctx.msg
         count = f";counter={counter}" if counter > 0 else ""
         line = f"{_NAME}: <{msg.request_uri if uri is None else uri}>;reason={reason}{count}{self.suffix}\r\n"
         edits = ctx.new_edits()

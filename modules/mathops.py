@@ -83,13 +83,16 @@ def _round(x: float) -> float:
     return float(whole + math.copysign(1, x)) if abs(x - whole) >= 0.5 else float(whole)
 
 
+def _sinh(x: float) -> float:
+    return math.copysign(math.inf, x) if abs(x) > 710 else math.sinh(x)
+
+
 _LN: Final = _logarithm(math.log)
 _LOG10: Final = _logarithm(math.log10)
-_SINH: Final[Callable[[float], float]] = lambda x: math.copysign(math.inf, x) if abs(x) > 710 else math.sinh(x)
 _FUNCTIONS: Final[dict[str, Callable[[float], float]]] = {
     "abs": abs, "acos": _safe(math.acos), "asin": _safe(math.asin), "atan": math.atan, "ceil": _whole(math.ceil),
     "cos": _safe(math.cos), "cosh": _safe(math.cosh), "exp": _safe(math.exp), "floor": _whole(math.floor), "ln": _LN,
-    "log": _LOG10, "sin": _safe(math.sin), "sinh": _SINH, "sqrt": _safe(math.sqrt), "tan": _safe(math.tan), "tanh": math.tanh,
+    "log": _LOG10, "sin": _safe(math.sin), "sinh": _sinh, "sqrt": _safe(math.sqrt), "tan": _safe(math.tan), "tanh": math.tanh,
 }
 _BINARY: Final[dict[str, Callable[[float, float], float]]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": _divide, "^": _power, "%": _safe(math.fmod),

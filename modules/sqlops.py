@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.module import ALL_ROUTES, Context, Module, Raw, async_function, function, modparam
-from modules.shared.sql.preferences import Preferences
+from engine.module import ALL_ROUTES, Context, Module, Raw, Var, async_function, function, modparam
+from modules.shared.sql.avps import AvpRef
+from modules.shared.sql.preferences import Preferences, Selection, Source
 from modules.shared.sql.statements import Statements, conditions, new_values
 
 
@@ -36,27 +37,31 @@ class SqlOps(Preferences, Statements, Module):
     # ---- statements as they are ----
 
     @function(ALL_ROUTES, res_col_avps="avp_list", db_id="known_id")
-    def sql_query(self, ctx: Context, query: str, res_col_avps: Raw[str] | None = None, db_id: int | None = None) -> int:
+    def sql_query(
+        self, ctx: Context, query: str, res_col_avps: Raw[list[AvpRef]] | None = None, db_id: int | None = None,
+    ) -> int:
         """Run a statement; the rows go into AVPs, column by column, the first row on top, NULL as the text <null>. Without
         res_col_avps into $avp(1), $avp(2) ... 1; -2 there are no rows; -1 it failed."""
         return self.query(ctx, query, res_col_avps, db_id, False)
 
     @async_function(ALL_ROUTES, name="sql_query", res_col_avps="avp_list", db_id="known_id")
     def sql_query_async(
-        self, ctx: Context, query: str, res_col_avps: Raw[str] | None = None, db_id: int | None = None,
+        self, ctx: Context, query: str, res_col_avps: Raw[list[AvpRef]] | None = None, db_id: int | None = None,
     ) -> Any:
         """The same for async() and launch()."""
         return self.query_later(ctx, query, res_col_avps, db_id, False)
 
     @function(ALL_ROUTES, res_col_vars="var_list", db_id="known_id")
-    def sql_query_one(self, ctx: Context, query: str, res_col_vars: Raw[str] | None = None, db_id: int | None = None) -> int:
+    def sql_query_one(
+        self, ctx: Context, query: str, res_col_vars: Raw[list[Var]] | None = None, db_id: int | None = None,
+    ) -> int:
         """Run a statement; the first row goes into variables of any kind, NULL as NULL. 1; -2 there are no rows; -1 it
         failed, or has more columns than there are variables."""
         return self.query(ctx, query, res_col_vars, db_id, True)
 
     @async_function(ALL_ROUTES, name="sql_query_one", res_col_vars="var_list", db_id="known_id")
     def sql_query_one_async(
-        self, ctx: Context, query: str, res_col_vars: Raw[str] | None = None, db_id: int | None = None,
+        self, ctx: Context, query: str, res_col_vars: Raw[list[Var]] | None = None, db_id: int | None = None,
     ) -> Any:
         """The same for async() and launch()."""
         return self.query_later(ctx, query, res_col_vars, db_id, True)
@@ -66,7 +71,7 @@ class SqlOps(Preferences, Statements, Module):
     @function(ALL_ROUTES, res_col_avps="avp_list", db_id="known_id")
     def sql_select(
         self, ctx: Context, columns: str | None, table: str, filter: str | None = None, order: str | None = None,
-        res_col_avps: Raw[str] | None = None, db_id: int | None = None,
+        res_col_avps: Raw[list[AvpRef]] | None = None, db_id: int | None = None,
     ) -> int:
         """Read columns (["a","b"], all when left out) of the rows that meet filter ([{"c":{">":5}}]), in the order of a
         column, into AVPs. 1, also without rows; -1 it failed."""
@@ -74,7 +79,7 @@ class SqlOps(Preferences, Statements, Module):
 
     @function(ALL_ROUTES, res_col_vars="var_list", db_id="known_id")
     def sql_select_one(
-        self, ctx: Context, columns: str | None, table: str, filter: str | None, order: str | None, res_col_vars: Raw[str],
+        self, ctx: Context, columns: str | None, table: str, filter: str | None, order: str | None, res_col_vars: Raw[list[Var]],
         db_id: int | None = None,
     ) -> int:
         """The same for one row, into variables of any kind. 1, also without a row; -1 it failed."""
@@ -112,21 +117,21 @@ class SqlOps(Preferences, Statements, Module):
 
     @function(ALL_ROUTES, source="source", which="selection_or_scheme", db_id="known_id")
     def sql_avp_load(
-        self, ctx: Context, source: Raw[str], which: Raw[str], db_id: int | None = None, prefix: str | None = None,
+        self, ctx: Context, source: Raw[Source], which: Raw[Selection], db_id: int | None = None, prefix: str | None = None,
     ) -> int:
         """Load preferences of source ("$fu", "$ru/domain", an id) into AVPs: "$avp(x)", "*", "$avp(x)/table" or
         "$avp(x)/$scheme". prefix goes in front of the AVPs' names. 1; -1 nothing was loaded."""
-        return self.load_avps(ctx, source, which, db_id, prefix)  # type: ignore[arg-type]
+        return self.load_avps(ctx, source, which, db_id, prefix)
 
     @function(ALL_ROUTES, source="source", which="selection", db_id="known_id")
-    def sql_avp_store(self, ctx: Context, source: Raw[str], which: Raw[str], db_id: int | None = None) -> int:
+    def sql_avp_store(self, ctx: Context, source: Raw[Source], which: Raw[Selection], db_id: int | None = None) -> int:
         """Store AVPs as preferences of source, but for those that were loaded. 1; -1 nothing was stored."""
-        return self.store_avps(ctx, source, which, db_id)  # type: ignore[arg-type]
+        return self.store_avps(ctx, source, which, db_id)
 
     @function(ALL_ROUTES, source="source", which="selection", db_id="known_id")
-    def sql_avp_delete(self, ctx: Context, source: Raw[str], which: Raw[str], db_id: int | None = None) -> int:
+    def sql_avp_delete(self, ctx: Context, source: Raw[Source], which: Raw[Selection], db_id: int | None = None) -> int:
         """Delete preferences of source from the database. 1 / -1."""
-        return self.delete_avps(ctx, source, which, db_id)  # type: ignore[arg-type]
+        return self.delete_avps(ctx, source, which, db_id)
 
 
 exports = SqlOps

@@ -69,7 +69,8 @@ class Edits:
         self.body = text
 
     def insert_late(self, offset: int, text: Callable[[Any, Any], str]) -> None:
-        """Put text(ctx, socket) in front of the character at offset when the message leaves by a socket; behind insert()s there."""
+        """Put text(ctx, socket) in front of the character at offset when the message leaves by a socket; behind what insert()
+        puts there."""
         self.late.append((offset, text))
 
     def leaving(self, ctx: Any, socket: Any) -> "Edits":

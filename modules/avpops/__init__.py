@@ -1,6 +1,7 @@
 """avpops: AVPs from and to a database, and operations on them that later releases have in the language itself.
 
-Manual: OpenSIPS 3.4, module avpops (its last release); from 3.5 on sqlops has the database functions. avp_print() belongs to the core.
+Manual: OpenSIPS 3.4, module avpops (its last release); from 3.5 on sqlops has the database functions. avp_print() belongs to the
+core.
 A name with several values has the newest one in front.
 """
 
@@ -22,7 +23,7 @@ from modules.avpops.parameters import (
     AvpAndFlags, Check, Operand, Operation, Route, avp_and_flags, avp_route, flags_of, plain, variable_operand,
 )
 from modules.shared.sql.avps import AvpRef, add, parse_avp
-from modules.shared.sql.preferences import Preferences
+from modules.shared.sql.preferences import Preferences, Selection, Source
 from modules.shared.sql.statements import Statements
 
 ROUTES: Final = REQUEST | FAILURE | BRANCH | ONREPLY | LOCAL | STARTUP | TIMER | EVENT
@@ -137,31 +138,33 @@ class AvpOps(Preferences, Statements, Module):
 
     @function(ROUTES, source="source", which="selection_or_scheme", db_id="known_id")
     def avp_db_load(
-        self, ctx: Context, source: Raw[str], which: Raw[str], db_id: int | None = None, prefix: str | None = None,
+        self, ctx: Context, source: Raw[Source], which: Raw[Selection], db_id: int | None = None, prefix: str | None = None,
     ) -> int:
         """Load preferences of source ("$fu", "$ru/domain", an id) into AVPs: "$avp(x)", "*", "$avp(x)/table" or
         "$avp(x)/$scheme". prefix goes in front of the AVPs' names. 1; -1 nothing was loaded."""
-        return self.load_avps(ctx, source, which, db_id, prefix)  # type: ignore[arg-type]
+        return self.load_avps(ctx, source, which, db_id, prefix)
 
     @function(ROUTES, source="source", which="selection", db_id="known_id")
-    def avp_db_store(self, ctx: Context, source: Raw[str], which: Raw[str], db_id: int | None = None) -> int:
+    def avp_db_store(self, ctx: Context, source: Raw[Source], which: Raw[Selection], db_id: int | None = None) -> int:
         """Store AVPs as preferences of source, but for those that were loaded. 1; -1 nothing was stored."""
-        return self.store_avps(ctx, source, which, db_id)  # type: ignore[arg-type]
+        return self.store_avps(ctx, source, which, db_id)
 
     @function(ROUTES, source="source", which="selection", db_id="known_id")
-    def avp_db_delete(self, ctx: Context, source: Raw[str], which: Raw[str], db_id: int | None = None) -> int:
+    def avp_db_delete(self, ctx: Context, source: Raw[Source], which: Raw[Selection], db_id: int | None = None) -> int:
         """Delete preferences of source from the database. 1 / -1."""
-        return self.delete_avps(ctx, source, which, db_id)  # type: ignore[arg-type]
+        return self.delete_avps(ctx, source, which, db_id)
 
     @function(ROUTES, res_col_avps="avp_list", db_id="known_id")
-    def avp_db_query(self, ctx: Context, query: str, res_col_avps: Raw[str] | None = None, db_id: int | None = None) -> int:
+    def avp_db_query(
+        self, ctx: Context, query: str, res_col_avps: Raw[list[AvpRef]] | None = None, db_id: int | None = None,
+    ) -> int:
         """Run a statement; the rows go into AVPs, column by column, the first row on top, NULL as the text <null>. Without
         res_col_avps into $avp(1), $avp(2) ... 1; -2 there are no rows; -1 it failed."""
         return self.query(ctx, query, res_col_avps, db_id, False)
 
     @async_function(ROUTES, name="avp_db_query", res_col_avps="avp_list", db_id="known_id")
     def avp_db_query_async(
-        self, ctx: Context, query: str, res_col_avps: Raw[str] | None = None, db_id: int | None = None,
+        self, ctx: Context, query: str, res_col_avps: Raw[list[AvpRef]] | None = None, db_id: int | None = None,
     ) -> Any:
         """The same for async() and launch()."""
         return self.query_later(ctx, query, res_col_avps, db_id, False)
@@ -169,46 +172,43 @@ class AvpOps(Preferences, Statements, Module):
     # ---- lists of values ----
 
     @function(ROUTES, which="deleted")
-    def avp_delete(self, ctx: Context, which: Raw[str]) -> int:
+    def avp_delete(self, ctx: Context, which: Raw[AvpAndFlags | str]) -> int:
         """Delete the newest value of an AVP, all with /g, or every AVP ("*"). 1; -1 there was nothing."""
-        chosen: Any = which
-        if isinstance(chosen, str):
-            if chosen == _NOBODY or not ctx.avps:
+        if isinstance(which, str):
+            if which == _NOBODY or not ctx.avps:
                 return -1
             ctx.avps.clear()
             return 1
-        name = chosen.avp.name(ctx)
+        name = which.avp.name(ctx)
         if name not in ctx.avps:
             return -1
-        if "g" in chosen.flags:
+        if "g" in which.flags:
             del ctx.avps[name]
         else:
             _remove(ctx, name, -1)
         return 1
 
     @function(ROUTES, from_avp="plain_avp", to_avp="copied")
-    def avp_copy(self, ctx: Context, from_avp: Raw[str], to_avp: Raw[str]) -> int:
+    def avp_copy(self, ctx: Context, from_avp: Raw[AvpRef], to_avp: Raw[AvpAndFlags]) -> int:
         """Copy the newest value, all with g, to another AVP; d deletes the old ones, n makes numbers of texts, s texts of
         numbers. 1; -1 there was nothing, or a text is no number."""
-        source: Any = from_avp
-        target: Any = to_avp
-        name, new = source.name(ctx), target.avp.name(ctx)
+        name, new = from_avp.name(ctx), to_avp.avp.name(ctx)
         values = ctx.avps.get(name, [])[::-1]
-        if "g" not in target.flags:
+        if "g" not in to_avp.flags:
             values = values[:1]
         if not values:
             return -1
         made: list[Value] = []
         for value in values:
-            if "n" in target.flags and isinstance(value, str):
+            if "n" in to_avp.flags and isinstance(value, str):
                 if not value.isdigit():
                     raise ScriptError("cannot convert str to int")
                 made.append(wrap32(int(value)))
-            elif "s" in target.flags and not isinstance(value, str):
+            elif "s" in to_avp.flags and not isinstance(value, str):
                 made.append(str(value))
             else:
                 made.append(value)
-        if "d" in target.flags:
+        if "d" in to_avp.flags:
             for _ in values:
                 _remove(ctx, name, -1)
         for value in made:
@@ -216,50 +216,48 @@ class AvpOps(Preferences, Statements, Module):
         return 1
 
     @function(ROUTES, which="plain_avp")
-    def avp_shuffle(self, ctx: Context, which: Raw[str]) -> int:
+    def avp_shuffle(self, ctx: Context, which: Raw[AvpRef]) -> int:
         """Put the values of an AVP in random order. 1."""
-        chosen: Any = which
-        random.shuffle(ctx.avps.get(chosen.name(ctx), []))
+        random.shuffle(ctx.avps.get(which.name(ctx), []))
         return 1
 
     @function(ROUTES, which="asked")
-    def is_avp_set(self, ctx: Context, which: Raw[str]) -> bool:
-        """Is there a value, with e an empty one (0 for a number), with s a text, with n a number? $avp(x)[2]: the third. 1 / -1."""
-        chosen: Any = which
-        values = chosen.avp.values(ctx)
-        place = max(0, chosen.avp.index) if isinstance(chosen.avp.index, int) else 0
+    def is_avp_set(self, ctx: Context, which: Raw[AvpAndFlags]) -> bool:
+        """Is there a value, with e an empty one (0 for a number), with s a text, with n a number? $(avp(x)[2]): the third.
+        1 / -1."""
+        values = which.avp.values(ctx)
+        place = max(0, which.avp.index) if isinstance(which.avp.index, int) else 0
         if place >= len(values):
             return False
         value = plain(values[place])
-        if ("s" in chosen.flags and isinstance(value, int)) or ("n" in chosen.flags and isinstance(value, str)):
+        if ("s" in which.flags and isinstance(value, int)) or ("n" in which.flags and isinstance(value, str)):
             return False
-        return not value if "e" in chosen.flags else True
+        return not value if "e" in which.flags else True
 
     # ---- values ----
 
     @function(ROUTES, destination="destination", which="pushed")
-    def avp_pushto(self, ctx: Context, destination: Raw[str], which: Raw[str]) -> int:
+    def avp_pushto(self, ctx: Context, destination: Raw[Destination], which: Raw[tuple[Operand, bool]]) -> int:
         """Write a value into $ru, $ru/username, $ru/domain, $du or, as a new branch, $br. With /g every value of an AVP: for
         $ru each one but the last becomes a branch. 1; -1 there is nothing to write, or a number where a URI belongs."""
-        target: Any = destination
-        operand, every = which  # type: ignore[misc]
-        values = operand.values(ctx)  # type: ignore[attr-defined]
+        operand, every = which
+        values = operand.values(ctx)
         if not values:
             return -1
         for count, value in enumerate(values if every else values[:1]):
-            if target.name == "ru":
+            if destination.name == "ru":
                 if count and not branches.append(ctx, ctx.main_branch()):
                     return -1
                 text = str(value)
-                if target.part == "username":
+                if destination.part == "username":
                     ruri.set_user(ctx, text)
-                elif target.part == "domain":
+                elif destination.part == "domain":
                     ruri.set_host(ctx, text)
                 else:
                     ruri.set_ruri(ctx, text)
             elif not isinstance(value, str):
                 return -1
-            elif target.name == "du":
+            elif destination.name == "du":
                 ctx.dst_uri = value
             elif not branches.append(ctx, Branch(value, send_socket=ctx.send_socket)):
                 return -1
@@ -271,38 +269,37 @@ class AvpOps(Preferences, Statements, Module):
         return Destination(text)
 
     @function(ROUTES, which="checked", op_value="check")
-    def avp_check(self, ctx: Context, which: Raw[str], op_value: Raw[str]) -> bool:
-        """Does a value fulfil "operator/value/flags"? The newest one of an AVP, any with flag g; of an AVP as value any. Operators:
-        eq ne lt le gt ge, re (regular expression), fm (shell pattern), and or xor. Flag i: cases do not count. 1 / -1."""
-        left: Any = which
-        check: Any = op_value
-        values = left.values(ctx)
-        wanted = check.operand.values(ctx)
-        return any(check.holds(value, other) for value in (values if check.every else values[:1]) for other in wanted)
+    def avp_check(self, ctx: Context, which: Raw[Operand], op_value: Raw[Check]) -> bool:
+        """Does a value fulfil "operator/value/flags"? The newest one of an AVP, any with flag g; of an AVP as value any.
+
+        Operators: eq ne lt le gt ge, re (regular expression), fm (shell pattern), and or xor. Flag i: cases do not count.
+        1 / -1.
+        """
+        values = which.values(ctx)
+        wanted = op_value.operand.values(ctx)
+        return any(op_value.holds(value, other) for value in (values if op_value.every else values[:1]) for other in wanted)
 
     @function(ROUTES, which="calculated", op_value="operation")
-    def avp_op(self, ctx: Context, which: Raw[str], op_value: Raw[str]) -> int:
+    def avp_op(self, ctx: Context, which: Raw[Route], op_value: Raw[Operation]) -> int:
         """Add "operator/value/flags" of every number of an AVP to it, or to another one ("$avp(a)/$avp(b)"); d deletes the old
         numbers. Operators: add sub mul div mod and or xor not. Of an AVP as value every number counts, one after the
         other. 1; -1 there is no number."""
-        route: Any = which
-        operation: Any = op_value
-        name = route.source.name(ctx)
-        target = name if route.target is None else route.target.name(ctx)
+        name = which.source.name(ctx)
+        target = name if which.target is None else which.target.name(ctx)
         before = ctx.avps.get(name, []).copy()
         numbers = [place for place in range(len(before) - 1, -1, -1) if not isinstance(before[place], str)]
-        wanted = [value for value in operation.operand.values(ctx) if isinstance(value, int)]
-        if not wanted or (not numbers and (operation.operator != "not" or not before)):
+        wanted = [value for value in op_value.operand.values(ctx) if isinstance(value, int)]
+        if not wanted or (not numbers and (op_value.operator != "not" or not before)):
             return -1
-        if operation.operator in ("div", "mod") and 0 in wanted:
+        if op_value.operator in ("div", "mod") and 0 in wanted:
             self.log.error("division by 0")
         results: list[int] = []
         for place in numbers or [-1]:
-            value = int(before[place]) if numbers else 0
+            value = int(before[place] or 0) if numbers else 0
             for other in wanted:
-                value = wrap32(operation.result(value, other))
+                value = wrap32(op_value.result(value, other))
                 results.append(value)
-        if operation.delete:
+        if op_value.delete:
             for place in numbers:
                 _remove(ctx, name, place)
         for value in results:
@@ -310,14 +307,12 @@ class AvpOps(Preferences, Statements, Module):
         return 1
 
     @function(ROUTES, avps="substituted", subst="substitution")
-    def avp_subst(self, ctx: Context, avps: Raw[str], subst: Raw[str]) -> int:
+    def avp_subst(self, ctx: Context, avps: Raw[Route], subst: Raw[Subst]) -> int:
         """Replace in the newest text of an AVP that the expression of subst matches, with g in all of them. The result
         replaces it, or is added to another AVP ("$avp(a)/$avp(b)/g"); d deletes the old one then too. 1; -1 no match."""
-        route: Any = avps
-        substitution: Any = subst
-        name = route.source.name(ctx)
-        target = name if route.target is None else route.target.name(ctx)
-        delete = route.target is None or "d" in route.flags
+        name = avps.source.name(ctx)
+        target = name if avps.target is None else avps.target.name(ctx)
+        delete = avps.target is None or "d" in avps.flags
         before = ctx.avps.get(name, []).copy()
         made: list[str] = []
         gone: list[int] = []
@@ -326,13 +321,13 @@ class AvpOps(Preferences, Statements, Module):
             if isinstance(value, int):
                 continue
             try:
-                text, count = substitution.apply(ctx, value)
+                text, count = subst.apply(ctx, value)
             except ValueError as error:
                 raise ScriptError(f"substitution: {error}") from None
             if count:
                 made.append(text)
                 gone.append(place)
-                if "g" not in route.flags:
+                if "g" not in avps.flags:
                     break
         if not made:
             return -1

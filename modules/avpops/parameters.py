@@ -8,7 +8,7 @@ from fnmatch import translate
 from typing import Any, Final
 
 from engine.errors import ConfigError
-from engine.module import Context, ScriptError, Value, number_of, text_of
+from engine.module import Context, ScriptError, Value, text_of
 from engine.script.posix_regex import compile_posix
 from engine.script.variables.binder import Binder
 from modules.shared.sql.avps import AvpRef, parse_avp

@@ -1,7 +1,7 @@
 """db_text: a database whose tables are text files in a folder, db_url text:///path/to/folder.
 
-Manual: OpenSIPS 3.6, module db_text. The tables are held in memory and written back when the server stops or MI says so. There is no
-SQL, no order of rows but that of the file (as in OpenSIPS), and there are no unique keys. A relative path counts from the
+Manual: OpenSIPS 3.6, module db_text. The tables are held in memory and written back when the server stops or MI says so. There is
+no SQL, no order of rows but that of the file (as in OpenSIPS), and there are no unique keys. A relative path counts from the
 folder of the script.
 """
 
@@ -53,7 +53,7 @@ class TextConnection:
         """Rows of a table, in the order of the file whatever is asked for."""
         return self._table(table).select(columns, where, limit)
 
-    async def query_all(self, table: str, columns: Sequence[str], size: int = 1000) -> AsyncIterator[list[Row]]:
+    async def query_all(self, table: str, columns: Sequence[str], order: str = "", size: int = 1000) -> AsyncIterator[list[Row]]:
         """All rows of a table, size at a time."""
         rows = self._table(table).select(columns, (), 0)
         for start in range(0, len(rows), size):

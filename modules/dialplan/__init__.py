@@ -7,7 +7,7 @@ Manual: OpenSIPS 3.6, module dialplan. Every partition is one table; its rules a
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from engine import status
 from engine.db.interface import Connection, Where, check_version, find_driver
@@ -183,11 +183,11 @@ class Dialplan(Module):
     @function(ROUTES, partition="partition_of")
     def dp_translate(
         self, ctx: Context, id: int, input: str, out_var: Var | None = None, attrs_var: Var | None = None,
-        partition: str | None = None,
+        partition: Annotated[Partition, "str"] | None = None,
     ) -> int:
         """Translate input by the rules of dialplan id. 1: out_var has the output when the rule makes one, attrs_var the
         rule's attributes ("" without any); -1: no rule matches, there is no such id, or input is empty."""
-        chosen: Any = partition if partition is not None else self.partition_of(self._default)
+        chosen = partition if partition is not None else self.partition_of(self._default)
         if not input:
             self.log.error("invalid input string")
             return -1

@@ -1,9 +1,9 @@
 r"""Translation rules: what matches, and what comes out.
 
-A rule compares the whole input (operator 0) or searches it with a Perl-style expression (1). The first matching rule of each kind,
-by priority, is found; of the two the one with the smaller priority wins, then the one that stands first in the table. The output
-is the replacement, in which \1 ... \9 are groups of subst_exp, \0 its whole match, \u the Request-URI, $variables are expanded.
-Without subst_exp, or when nothing of that occurs, the replacement stands for itself.
+A rule compares the whole input (operator 0) or searches it with a Perl-style expression (1). The first matching rule of each
+kind, by priority, is found; of the two the one with the smaller priority wins, then the one that stands first in the table.
+The output is the replacement, in which \1 ... \9 are groups of subst_exp, \0 its whole match, \u the Request-URI, $variables
+are expanded. Without subst_exp, or when nothing of that occurs, the replacement stands for itself.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class RestClient(Module):
             if host in self._connecting:
                 return BUSY, progress
             self._connecting.add(host)
-            progress.connected.add_done_callback(lambda done: done.cancelled() or self._connected(host))
+            progress.connected.add_done_callback(lambda done: self._connected(host, done.cancelled()))
         data = body.encode("latin-1", "replace") if body is not None else None
         assert self._session is not None
         try:
@@ -137,9 +137,9 @@ class RestClient(Module):
             progress.connected.cancel()
         return code, progress
 
-    def _connected(self, host: str) -> None:
+    def _connected(self, host: str, failed: bool) -> None:
         self._connecting.discard(host)
-        if self.curl_conn_lifetime:
+        if self.curl_conn_lifetime and not failed:
             self._known[host] = self.server.now() + self.curl_conn_lifetime
 
     def _taken(self, ctx: Context) -> dict[str, Any]:

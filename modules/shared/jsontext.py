@@ -1,7 +1,7 @@
 """JSON texts and the values in them: reading, the three ways of writing, merging.
 
-Values are dict, list, str, int, bool, None and Real (a number with a fraction, kept as it was written). Strings are the server's own:
-latin-1, byte for byte, so a name in UTF-8 stays as it is.
+Values are dict, list, str, int, bool, None and Real (a number with a fraction, kept as it was written). Strings are the server's
+own: latin-1, byte for byte, so a name in UTF-8 stays as it is.
 """
 
 from __future__ import annotations

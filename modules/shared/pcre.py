@@ -9,7 +9,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=512)
 def compile_pcre(text: str, flags: int = 0) -> re.Pattern[str]:
-    r"""An expression as PCRE means it: \w and friends are ASCII, $ also stands in front of a last line feed. ValueError: broken."""
+    r"""An expression as PCRE means it: \w and friends are ASCII, $ matches before a last line feed too. ValueError: broken."""
     try:
         return re.compile(text, flags | re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
