@@ -157,7 +157,7 @@ class Push:
     def feature_caps(self, wanted: list[Any], msg: Message) -> str:
         """The Feature-Caps lines of an answer, CRLF-terminated: one for each thing promised, in the order configured.
 
-        wanted: the judged contacts (register.Wanted); a PURR is told for a contact that is, or was, stored for it alone.
+        wanted: the judged contacts (reading.Wanted); a PURR is told for a contact that is, or was, stored for it alone.
         """
         if all(item.push == NONE for item in wanted):
             return ""

@@ -1,0 +1,212 @@
+"""The first step of a REGISTER: what it says, RFC 3261 10.3 steps 1 to 6, and what push notification thinks of it."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import SipParseError
+from engine.module import Context
+from engine.sip.grammar import BLANKS, split_params, unquote
+from engine.sip.headers import STAR, ContactValue, parse_contacts, parse_q
+from modules.shared.reg import push
+from modules.shared.reg.flags import PATH_NONE, SaveFlags
+from modules.shared.reg.path import read_path
+from modules.shared.reg.refusals import (
+    AOR_LENGTH,
+    BAD_AOR,
+    BAD_CONTACT,
+    BAD_CSEQ,
+    BAD_EXPIRES,
+    BAD_MESSAGE,
+    BAD_Q,
+    CALL_ID_LENGTH,
+    CONTACT_LENGTH,
+    NO_CALL_ID,
+    NO_CSEQ,
+    NO_TO,
+    STAR_ALONE,
+    STAR_EXPIRES,
+    Refused,
+)
+from modules.usrloc.api import Udomain
+
+if TYPE_CHECKING:
+    from engine.sip.message import Message
+    from modules.shared.reg.base import RegBase
+
+MAX_CALL_ID = 255
+MAX_RECEIVED = 255
+
+_NO_FLAGS = SaveFlags()
+
+
+class Wanted:
+    """One Contact of a REGISTER: what the device wants, what it gets, which stored contact it means."""
+
+    __slots__ = ("uri", "params", "lifetime", "q", "push", "provider", "contact", "contact_id")
+
+    def __init__(self, uri: str, params: dict[str, str]) -> None:
+        self.uri = uri
+        self.params = params
+        """Contact parameters, names in lower case; "" for one without value."""
+        self.lifetime = 0
+        """Seconds granted, 0: remove it."""
+        self.q = -1
+        self.push = push.NONE
+        self.provider: push.Provider | None = None
+        self.contact: Any = None
+        """The stored contact: found, made or removed."""
+        self.contact_id = 0
+        """Its id, known also when it is gone."""
+
+
+class Reading:
+    """One REGISTER on its way through a registrar: the request."""
+
+    __slots__ = (
+        "mod", "ctx", "msg", "domain", "flags", "now", "aor", "call_id", "cseq", "wanted", "star", "path", "path_received",
+        "min_expires", "max_expires", "max_contacts", "judged", "record", "listed", "common",
+    )
+
+    def __init__(self, mod: RegBase, ctx: Context, msg: Message, domain: Udomain, flags: SaveFlags | None) -> None:
+        self.mod = mod
+        self.ctx = ctx
+        self.msg = msg
+        """The REGISTER; ctx may belong to its reply."""
+        self.domain = domain
+        self.flags = flags = flags or _NO_FLAGS
+        self.now = mod.seconds()
+        self.aor = ""
+        self.call_id = ""
+        self.cseq = 0
+        self.wanted: list[Wanted] = []
+        self.star = False
+        self.path = ""
+        self.path_received = ""
+        self.min_expires: int = mod.min_expires if flags.min_expires is None else flags.min_expires
+        self.max_expires: int = mod.max_expires if flags.max_expires is None else flags.max_expires
+        self.max_contacts: int = mod.max_contacts if flags.max_contacts is None else flags.max_contacts
+        self.judged = False
+        """Push notification had its say: the answer may carry Feature-Caps."""
+        self.record: Any = None
+        self.listed = False
+        """The answer lists contacts."""
+        self.common: dict[str, Any] = {}
+        """Fields all contacts of the request have in common."""
+
+    # ---- reading ----
+
+    def read(self, aor_uri: str | None, forced: str | None = None) -> None:
+        """Headers, contacts, lifetimes, AoR, Path. forced: a Contact to be used instead of those of the message."""
+        msg = self.msg
+        try:
+            to = msg.to
+            cseq_text = msg.cseq_number
+        except SipParseError:
+            raise Refused(BAD_MESSAGE) from None
+        if to is None:
+            raise Refused(NO_TO)
+        call_id = msg.call_id
+        if call_id is None:
+            raise Refused(NO_CALL_ID)
+        if cseq_text is None:
+            raise Refused(NO_CSEQ)
+        if len(call_id) > MAX_CALL_ID:
+            raise Refused(CALL_ID_LENGTH)
+        if not cseq_text.isdecimal() or int(cseq_text) > 0xFFFFFFFF:
+            raise Refused(BAD_CSEQ)
+        self.call_id = call_id
+        self.cseq = int(cseq_text)
+        default = self._expires_header()
+        self._read_contacts(forced, default)
+        self.aor = self.mod.aor_rules.aor(to.uri if aor_uri is None else aor_uri)
+        if not self.aor:
+            raise Refused(BAD_AOR)
+        if len(self.aor) > self.mod.max_aor_len:
+            raise Refused(AOR_LENGTH)
+        if self.flags.path != PATH_NONE and "path" in msg.names:
+            self.path, self.path_received = read_path(msg, self.flags.path_received)
+
+    def _expires_header(self) -> int | None:
+        """Seconds in the Expires header, None without one."""
+        text = self.msg.header("expires")
+        if text is None:
+            return None
+        if not text.isdecimal() or not text.isascii():
+            raise Refused(BAD_EXPIRES)
+        return min(int(text), 0xFFFFFFFF)
+
+    def _read_contacts(self, forced: str | None, default: int | None) -> None:
+        msg, mod = self.msg, self.mod
+        values: list[ContactValue] = []
+        try:
+            if forced is not None:
+                values = parse_contacts(forced)
+            else:
+                # Not msg.contacts: where the values stand in the message is of no interest here, and costs.
+                for at, name in enumerate(msg.names):
+                    if name == "contact":
+                        values += parse_contacts(msg.value(at))
+        except SipParseError:
+            raise Refused(BAD_CONTACT) from None
+        for value in values:
+            if value is STAR:
+                if values[0] is STAR and default != 0:
+                    raise Refused(STAR_EXPIRES)
+                if len(values) > 1:
+                    raise Refused(STAR_ALONE)
+                self.star = True
+                return
+            params = _params(value.params) if value.params else {}
+            if len(value.uri) > mod.max_contact_len or len(params.get("received", "")) > MAX_RECEIVED:
+                raise Refused(CONTACT_LENGTH)
+            item = Wanted(value.uri, params)
+            item.lifetime = self.granted(params.get("expires"), default)
+            q = params.get("q")
+            if not q:
+                item.q = mod.default_q
+            elif item.lifetime:
+                try:
+                    item.q = parse_q(q)
+                except SipParseError:
+                    raise Refused(BAD_Q) from None
+            self.wanted.append(item)
+
+    def granted(self, asked: str | None, default: int | None) -> int:
+        """Lifetime in seconds: that of the Contact, else of the header, else the default, within the limits; 0 removes."""
+        mod = self.mod
+        if asked:
+            lifetime = int(asked) if asked.isdecimal() and asked.isascii() else mod.default_expires
+        else:
+            lifetime = mod.default_expires if default is None else default
+        if lifetime == 0:
+            return 0
+        low, high = self.min_expires, self.max_expires
+        lifetime = max(lifetime, low)
+        if high:
+            lifetime = min(lifetime, high)
+        spread = mod.expires_max_deviation
+        if spread:
+            lifetime = max(lifetime + random.randint(-spread, spread), low, 1)
+            if high:
+                lifetime = min(lifetime, high)
+        return min(lifetime, 0x7FFFFFFF - self.now)
+
+    def judge(self) -> None:
+        """What push notification says to each contact; nothing when the call names a matching mode."""
+        rules = self.mod.push
+        if rules is None or self.flags.match is not None:
+            return
+        for item in self.wanted:
+            item.push, item.provider = rules.judge(item.uri, item.lifetime, self.msg)
+        self.judged = True
+
+
+def _params(text: str) -> dict[str, str]:
+    """The parameters of a Contact by name in lower case, quotes around values removed; the first of a name counts."""
+    found: dict[str, str] = {}
+    for piece in split_params(text):
+        name, _, value = piece.partition("=")
+        found.setdefault(name.strip(BLANKS).lower(), unquote(value.strip(BLANKS)))
+    return found
