@@ -147,7 +147,8 @@ class Answers(TmBase):
         sent = self._sent_request(branch)
         branch.cancel_data = cancel(
             sent, request_uri=branch.uri, via=sent.line(sent.names.index("via")),
-            route_lines=self._route_lines(branch, sent), headers=headers + transaction.extra_headers, user_agent=user_agent_line(self.server.settings),
+            route_lines=self._route_lines(branch, sent), headers=headers + transaction.extra_headers,
+            user_agent=user_agent_line(self.server.settings),
         ).encode("latin-1")
         now = self.server.now()
         branch.to_cancel = False

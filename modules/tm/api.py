@@ -73,7 +73,8 @@ class Tm(Protocol):
         """
 
     def no_more_branches(self, transaction: Transaction) -> int:
-        """End that wait: the placeholder answers as if its time were over, so the best answer so far goes back when nothing else is open."""
+        """End that wait: the placeholder answers as if its time were over, so the best answer so far goes back when nothing
+        else is open."""
 
     def inject(self, transaction: Transaction, branches: list[Branch], cancel: bool = False, last: bool = False) -> int:
         """Add branches to a living transaction (branch route armed at creation runs for each). cancel: cancel the others

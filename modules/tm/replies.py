@@ -124,7 +124,8 @@ class Replies(Forwarding):
             text = ack_for_failure(
                 msg if "from" in msg.names else sent,  # type: ignore[arg-type]
                 request_uri=branch.uri, via=sent.line(sent.names.index("via")), reply_to=msg.header("to") or "",
-                route_lines=self._route_lines(branch, sent), headers=branch.transaction.extra_headers, user_agent=user_agent_line(self.server.settings),
+                route_lines=self._route_lines(branch, sent), headers=branch.transaction.extra_headers,
+                user_agent=user_agent_line(self.server.settings),
             )
             self.server.sockets.send(text.encode("latin-1"), branch.targets[0], branch.socket)
         except (SipParseError, TransportError) as error:

@@ -25,7 +25,8 @@ def play(main: str, text: str, params: str = "", more: str = "") -> tuple[list[s
     with Harness(f"{HEAD}{params}route {{ {main} }}\n{more}", preamble=False) as server:
         sent = server.send(text)
         found = [
-            line.partition(": ")[2] for one in sent for line in one.text.split("\r\n") if line.startswith(("Record-Route:", "Route:"))
+            line.partition(": ")[2] for one in sent for line in one.text.split("\r\n")
+            if line.startswith(("Record-Route:", "Route:"))
         ]
         return found, server.xlog()
 
@@ -50,7 +51,8 @@ def test_two_headers_when_the_socket_changes() -> None:
     text = make_request("INFO", "sip:bob@127.0.0.1:5090;transport=tcp")
     both = ["<sip:127.0.0.1:5060;transport=tcp;r2=on;lr;ftag=a1>", "<sip:127.0.0.1:5060;r2=on;lr;ftag=a1>"]
     assert play("record_route(); forward();", text)[0] == both
-    assert play("record_route(); forward();", text, 'modparam("rr", "enable_double_rr", 0)\n')[0] == ["<sip:127.0.0.1:5060;lr;ftag=a1>"]
+    single = 'modparam("rr", "enable_double_rr", 0)\n'
+    assert play("record_route(); forward();", text, single)[0] == ["<sip:127.0.0.1:5060;lr;ftag=a1>"]
     other = 'force_send_socket("udp:127.0.0.1:5061"); record_route(); forward();'
     assert play(other, make_request("INFO", "sip:bob@127.0.0.1:5090"))[0] == [
         "<sip:127.0.0.1:5061;r2=on;lr;ftag=a1>", "<sip:127.0.0.1:5060;r2=on;lr;ftag=a1>"]
@@ -124,7 +126,8 @@ def test_preloaded_routes() -> None:
 def test_parameters_and_direction() -> None:
     main = """loose_route();
     if (check_route_param("x=[0-9]")) xlog("XL|x\\n"); if (check_route_param(";x=1")) xlog("XL|;x\\n");
-    if (check_route_param("y")) xlog("XL|y\\n"); if (is_direction("downstream")) xlog("XL|down\\n"); if (is_direction("upstream")) xlog("XL|up\\n");"""
+    if (check_route_param("y")) xlog("XL|y\\n");
+    if (is_direction("downstream")) xlog("XL|down\\n"); if (is_direction("upstream")) xlog("XL|up\\n");"""
     assert play(main, in_dialog(f"<{ME};lr;ftag=a1;x=1>"))[1] == ["x", ";x", "down"]
     assert play(main, in_dialog(f"<{ME};lr;ftag=b1;x=1>"))[1] == ["x", ";x", "up"]
     assert play(main, in_dialog(f"<{ME};lr>"))[1] == ["down"]
@@ -143,6 +146,7 @@ def test_listeners_hear_of_own_routes() -> None:
 
 def test_max_forwards_stays_above_record_route() -> None:
     text = make_request("INFO", "sip:bob@127.0.0.1:5090").replace("Max-Forwards: 70\r\n", "")
-    with Harness(f'{HEAD}loadmodule "tm.so" route {{ mf_process_maxfwd_header(9); record_route(); t_relay(); }}', preamble=False) as server:
+    script = f'{HEAD}loadmodule "tm.so" route {{ mf_process_maxfwd_header(9); record_route(); t_relay(); }}'
+    with Harness(script, preamble=False) as server:
         sent, = server.send(text)
         assert [line.partition(":")[0] for line in sent.text.split("\r\n")[1:4]] == ["Max-Forwards", "Record-Route", "Via"]

@@ -25,7 +25,8 @@ def test_with_and_without_a_transaction() -> None:
 
 def test_in_failure_route() -> None:
     more = 'failure_route[f] { send_reply(480, "Replaced"); }'
-    script = BOTH + f'modparam("tm", "fr_timeout", 2) route {{ t_on_failure("f"); $du = "sip:127.0.0.1:5090"; t_relay(); }} {more}'
+    script = BOTH + (
+        f'modparam("tm", "fr_timeout", 2) route {{ t_on_failure("f"); $du = "sip:127.0.0.1:5090"; t_relay(); }} {more}')
     with Harness(script) as server:
         server.send(make_request("OPTIONS"))
         assert server.advance(3.0)[-1].first_line == "SIP/2.0 480 Replaced"

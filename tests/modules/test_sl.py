@@ -11,7 +11,9 @@ HEAD = 'loadmodule "sl.so"\nloadmodule "sipmsgops.so"\n'
 
 
 def test_tags_and_header_order() -> None:
-    script = HEAD + 'route { append_to_reply("X-R: 1\\r\\n"); sl_send_reply(100, "Trying"); sl_send_reply(180, "Ringing"); sl_send_reply(486, "Busy"); }'
+    script = HEAD + """route {
+        append_to_reply("X-R: 1\\r\\n"); sl_send_reply(100, "Trying"); sl_send_reply(180, "Ringing"); sl_send_reply(486, "Busy");
+    }"""
     with Harness(script) as server:
         text = make_request("INVITE", headers="Record-Route: <sip:192.0.2.1;lr>\r\nTimestamp: 54\r\n")
         trying, ringing, busy = server.send(text)
@@ -42,7 +44,8 @@ def test_acks_to_own_replies_end_here() -> None:
 @pytest.mark.parametrize(("via", "port", "marks"), [
     ("SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKx", 5070, "SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKx"),
     ("SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKx", 9, "SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKx"),
-    ("SIP/2.0/UDP 192.0.2.1:9;rport;branch=z9hG4bKx", 5070, "SIP/2.0/UDP 192.0.2.1:9;received=127.0.0.1;rport=5070;branch=z9hG4bKx"),
+    ("SIP/2.0/UDP 192.0.2.1:9;rport;branch=z9hG4bKx", 5070,
+     "SIP/2.0/UDP 192.0.2.1:9;received=127.0.0.1;rport=5070;branch=z9hG4bKx"),
     ("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx", 5060, "SIP/2.0/UDP 192.0.2.1;received=127.0.0.1;branch=z9hG4bKx"),
 ])
 def test_where_replies_go(via: str, port: int, marks: str) -> None:
@@ -63,12 +66,13 @@ def test_redirections_name_the_destinations() -> None:
 
 
 def test_signature_and_warning() -> None:
-    with Harness('server_signature=no\nsip_warning=yes\n' + HEAD + 'route { sl_send_reply(404, "No"); }', preamble=True) as server:
+    route = HEAD + 'route { sl_send_reply(404, "No"); }'
+    with Harness("server_signature=no\nsip_warning=yes\n" + route, preamble=True) as server:
         sent, = server.send(make_request("OPTIONS"))
         assert sent.header("Server") is None
         assert sent.header("Warning").startswith('392 127.0.0.1:5060 "Noisy feedback tells:  pid=')
         assert sent.header("Warning").endswith('in_uri=sip:bob@example.com out_uri=sip:bob@example.com via_cnt==1"')
-    with Harness('server_header="Server: mine"\n' + HEAD + 'route { sl_send_reply(404, "No"); }', preamble=True) as server:
+    with Harness('server_header="Server: mine"\n' + route, preamble=True) as server:
         assert server.send(make_request("OPTIONS"))[0].header("Server") == "mine"
 
 

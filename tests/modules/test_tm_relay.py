@@ -54,7 +54,8 @@ def test_transactions_end_and_leave_nothing() -> None:
 
 
 def test_retransmissions_and_timeout_in_virtual_time() -> None:
-    with Calls("t_relay();", params='modparam("tm", "fr_timeout", 3) modparam("tm", "T1_timer", 200) modparam("tm", "T2_timer", 500)') as server:
+    params = 'modparam("tm", "fr_timeout", 3) modparam("tm", "T1_timer", 200) modparam("tm", "T2_timer", 500)'
+    with Calls("t_relay();", params=params) as server:
         server.invite()
         sent = server.advance(4.0)
         assert [one.port for one in sent].count(5090) == 6

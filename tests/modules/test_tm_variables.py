@@ -25,8 +25,10 @@ def test_timeouts_before_and_after_the_transaction_exists() -> None:
 def test_codes_and_names_in_all_routes() -> None:
     more = """branch_route[b] { xlog("XL|b $T_branch_idx $T_reply_code $T_ruri\\n"); }
     onreply_route[r] { xlog("XL|r $T_branch_idx $T_reply_code $T_ruri $(tm.branch.last_received[0])\\n"); }
-    failure_route[f] { xlog("XL|f $T_branch_idx $T_reply_code $T_ruri $T_branch_last_reply_code $(T_branch_last_reply_code[0])\\n");
-        xlog("XL|t $(tm.branch.type[0]) $(tm.branch.socket[1]) $(tm.branch.uri[-1]) $(tm.branch.uri[7]) $(tm.branch.q[1])\\n"); }"""
+    failure_route[f] {
+        xlog("XL|f $T_branch_idx $T_reply_code $T_ruri $T_branch_last_reply_code $(T_branch_last_reply_code[0])\\n");
+        xlog("XL|t $(tm.branch.type[0]) $(tm.branch.socket[1]) $(tm.branch.uri[-1]) $(tm.branch.uri[7]) $(tm.branch.q[1])\\n");
+    }"""
     main = f"""xlog("XL|q $T_branch_idx $T_reply_code $T_ruri $T_id\\n");
     append_msg_branch("sip:two@{CAROL}", "0.5"); t_on_branch("b"); t_on_reply("r"); t_on_failure("f"); t_relay();
     xlog("XL|q $T_reply_code\\n");"""
@@ -36,7 +38,8 @@ def test_codes_and_names_in_all_routes() -> None:
         server.answer(one, 486)
         bob, carol = f"sip:bob@{BOB}", f"sip:two@{CAROL}"
         assert server.xlog() == [
-            f"q <null> 0 {bob} <null>", f"b 0 0 {bob}", f"b 1 0 {carol}", "q 100", f"r 1 404 {carol} <null>", f"r 0 486 {bob} <null>",
+            f"q <null> 0 {bob} <null>", f"b 0 0 {bob}", f"b 1 0 {carol}", "q 100",
+            f"r 1 404 {carol} <null>", f"r 0 486 {bob} <null>",
             f"f 0 404 {bob} 486 486", f"t sip udp:127.0.0.1:5060 {carol} <null> 0.5",
         ]
 
@@ -75,7 +78,9 @@ def test_questions_in_failure_route() -> None:
 
 
 def test_cancelling_from_reply_routes() -> None:
-    more = """onreply_route[r] { if ($rs == 182) t_cancel_branch(); if ($rs == 183) t_cancel_branch("o"); if ($rs == 199) t_cancel_branch("a"); }"""
+    more = """onreply_route[r] {
+        if ($rs == 182) t_cancel_branch(); if ($rs == 183) t_cancel_branch("o"); if ($rs == 199) t_cancel_branch("a");
+    }"""
     for code, ports in ((182, [5090]), (183, [5091]), (199, [5090, 5091])):
         with Calls(f'append_msg_branch("sip:two@{CAROL}"); t_on_reply("r"); t_relay();', more) as server:
             _, one, two = server.invite()
@@ -136,8 +141,8 @@ def test_hand_over_to_a_program(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", [
-    't_reply(700, "x");', 't_relay("nonsense");', 't_on_failure("missing");', 't_local_replied("some");', 't_inject_branches("x");',
-    "t_anycast_replicate();",
+    't_reply(700, "x");', 't_relay("nonsense");', 't_on_failure("missing");', 't_local_replied("some");',
+    't_inject_branches("x");', "t_anycast_replicate();",
 ])
 def test_mistakes_are_found_at_load(script: str) -> None:
     with pytest.raises(ConfigErrors):

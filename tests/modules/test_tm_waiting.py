@@ -49,7 +49,8 @@ def test_nobody_comes(method: str, final: str) -> None:
 
 def test_cancel_of_a_call_that_only_waits() -> None:
     more = 'failure_route[f] { xlog("XL|$T_reply_code\\n"); }'
-    with Calls('if (is_method("CANCEL")) { t_relay(); exit; } t_on_failure("f"); t_newtran(); t_wait_for_new_branches();', more) as server:
+    main = 'if (is_method("CANCEL")) { t_relay(); exit; } t_on_failure("f"); t_newtran(); t_wait_for_new_branches();'
+    with Calls(main, more) as server:
         server.invite()
         assert lines(server.cancel()) == ["5070 200 canceling", "5070 487 Request Terminated"]
         assert server.xlog() == ["487"]

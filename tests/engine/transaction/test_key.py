@@ -46,7 +46,8 @@ def test_old_requests_are_known_by_their_headers() -> None:
     via = "SIP/2.0/UDP 127.0.0.1:5070"
     first = request("INVITE", via=via)
     assert request_key(first, "INVITE") == request_key(request("INVITE", via=via), "INVITE")
-    for changed in (request("INVITE", via=via, cseq=2), request("INVITE", via=via, call_id="x"), request("INVITE", via=via + ";x")):
+    others = (request("INVITE", via=via, cseq=2), request("INVITE", via=via, call_id="x"), request("INVITE", via=via + ";x"))
+    for changed in others:
         assert request_key(first, "INVITE") != request_key(changed, "INVITE")
     moved = request("INVITE", "sip:elsewhere@example.com", via=via)
     assert request_key(first, "INVITE") != request_key(moved, "INVITE")
