@@ -6,8 +6,7 @@ from typing import Any
 
 from engine.errors import ConfigError
 from engine.module import ERROR, FAILURE, REQUEST, Context, Module, Value, function, pvar, wants
-from modules.shared.replies import tag_prefix, to_tag
-from modules.sl import reply_code
+from modules.shared.replies import reply_code, tag_prefix, to_tag
 
 
 class Signaling(Module):

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.errors import ConfigError, SipParseError, TransportError
+from engine.errors import SipParseError, TransportError
 from engine.module import ERROR, REQUEST, Context, Module, function, modparam, stat
 from engine.sip.uri import try_uri
-from modules.shared.replies import build_reply, error_reply, place_of, tag_prefix, to_tag
+from modules.shared.replies import build_reply, error_reply, place_of, reply_code, tag_prefix, to_tag
 
 E_BAD_URI: Final = -475
 E_UNSPECIFIED: Final = -1
 ACK_SECONDS: Final = 2.0
 """So long after a reply its ACK is waited for."""
-
-
-def reply_code(code: int) -> int:
-    """Fixup: a status code that can be sent."""
-    if not 100 <= code <= 699:
-        raise ConfigError(f"wrong status code {code}, it must be 100 ... 699")
-    return code
 
 
 class Sl(Module):

@@ -12,6 +12,7 @@ import secrets
 from typing import Any, Final, NamedTuple
 
 from engine import __version__
+from engine.errors import ConfigError
 from engine.script.context import NO_Q, Context
 from engine.sip.builder import reply
 from engine.sip.headers import format_q
@@ -35,6 +36,13 @@ ERRORS: Final[dict[int, tuple[int, str]]] = {
     -9: (400, "Transaction tuple incomplete"),
 }
 """Internal error -> the reply it becomes; anything else is 500 "Server error occurred"."""
+
+
+def reply_code(code: int) -> int:
+    """Fixup: a status code that can be sent."""
+    if not 100 <= code <= 699:
+        raise ConfigError(f"wrong status code {code}, it must be 100 ... 699")
+    return code
 
 
 class Place(NamedTuple):

@@ -11,86 +11,15 @@ from engine.module import (
 )
 from engine.script.context import NO_Q
 from engine.script.variables.binder import Binder
+from modules.shared.replies import reply_code
 from modules.tm.base import run_state
 from modules.tm.cell import ClientBranch, Transaction
+from modules.tm.fixups import (
+    CANCEL_ALL, CANCEL_OTHERS, FROM_EVENT, INJECT_CANCEL, INJECT_LAST, cancel_scope, inject_flags, inject_source,
+    no_cluster_function, relay_flags, replied_kind,
+)
 from modules.tm.handover import Append, Info, appended, fields_of, parse_append, parse_info, write_fifo, write_socket
-from modules.tm.requests import ALLOW_NO_CANCEL, NO_AUTO_477, NO_DNS_FAILOVER, PASS_REASON
 from modules.tm.uac import Uac
-
-_RELAY_FLAGS = {
-    "no-auto-477": NO_AUTO_477, "no-dns-failover": NO_DNS_FAILOVER, "pass-reason-hdr": PASS_REASON,
-    "allow-no-cancel": ALLOW_NO_CANCEL,
-}
-CANCEL_OTHERS, CANCEL_ALL = 1, 2
-FROM_MSG, FROM_EVENT = "msg", "event"
-INJECT_CANCEL, INJECT_LAST = 1, 2
-
-
-def relay_flags(text: str) -> int:
-    """Fixup: names separated by commas (3.6) or a number (3.1)."""
-    mask = 0
-    for word in text.split(","):
-        name = word.strip().lower()
-        if not name:
-            continue
-        try:
-            mask |= _RELAY_FLAGS[name] if name in _RELAY_FLAGS else int(name, 0)
-        except ValueError:
-            raise ConfigError(f"unknown flag {word.strip()!r}", hint=f"known: {', '.join(_RELAY_FLAGS)}") from None
-    return mask
-
-
-def reply_code(code: int) -> int:
-    """Fixup: a status code that can be sent."""
-    if not 100 <= code <= 699:
-        raise ConfigError(f"wrong status code {code}, it must be 100 ... 699")
-    return code
-
-
-def replied_kind(text: str) -> str:
-    """Fixup of t_local_replied()."""
-    if text.lower() not in ("all", "branch", "last"):
-        raise ConfigError(f"t_local_replied: {text!r} is none of all, branch, last")
-    return text.lower()
-
-
-def cancel_scope(text: str) -> int:
-    """Fixup of t_cancel_branch()."""
-    scope = 0
-    for letter in text.lower():
-        if letter == "a":
-            scope |= CANCEL_ALL
-        elif letter == "o":
-            scope |= CANCEL_OTHERS
-        else:
-            raise ConfigError(f"t_cancel_branch: unknown flag {letter!r}", hint="a all branches, o all others")
-    return scope
-
-
-def inject_source(text: str) -> str:
-    """Fixup of t_inject_branches()."""
-    if text.lower() not in (FROM_MSG, FROM_EVENT):
-        raise ConfigError(f"t_inject_branches: {text!r} is none of msg, event")
-    return text.lower()
-
-
-def inject_flags(text: str) -> int:
-    """Fixup of t_inject_branches(): c or cancel, l or last, separated by commas."""
-    names = {"c": INJECT_CANCEL, "cancel": INJECT_CANCEL, "l": INJECT_LAST, "last": INJECT_LAST}
-    mask = 0
-    for word in text.split(","):
-        if word.strip():
-            found = names.get(word.strip().lower())
-            if found is None:
-                raise ConfigError(f"t_inject_branches: unknown flag {word.strip()!r}", hint="cancel, last")
-            mask |= found
-    return mask
-
-
-def no_cluster_function(*_: Any) -> None:
-    """Check of t_anycast_replicate()."""
-    raise ConfigError("t_anycast_replicate() needs the clusterer module, which this server does not have")
-
 
 class Functions(Uac):
     """What scripts call. Codes are those of the tm manual and of the routing reference, section 9."""
