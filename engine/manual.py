@@ -1,8 +1,8 @@
 """The manual of the modules, written from their declarations: python -m engine.manual [FOLDER] (make docs).
 
-One page per module (docs/modules/NAME.md) and one for the core, and the list of modules in docs/modules.md between two marks. What
-is said there is said in the code: names, types and defaults come from the declarations, the sentences are their docstrings. With
---check nothing is written; the status is 1 when a page is not what it should be.
+One page per module (docs/modules/NAME.md) and one for the core, and the list of modules in docs/modules.md between two marks.
+What is said there is said in the code: names, types and defaults come from the declarations, the sentences are their
+docstrings. With --check nothing is written; the status is 1 when a page is not what it should be.
 """
 
 from __future__ import annotations
@@ -239,8 +239,8 @@ def core_page(offers: Iterable[Offer]) -> str:
         whole.stats |= offer.exports.stats
     lines = [
         "# core", "", _NOTE, "",
-        "What every script can use without loading a module. The statements of the language are in [script.md](../script.md).", "",
-        *sections(CORE, whole), "## Transformations", "", "What each gives: [script.md](../script.md#transformations).", "",
+        "What every script can use without loading a module. The statements of the language are in [script.md](../script.md).",
+        "", *sections(CORE, whole), "## Transformations", "", "What each gives: [script.md](../script.md#transformations).", "",
     ]
     rows: list[tuple[str, ...]] = [
         (f"`{cls}`", " ".join(f"`{{{cls}.{name}{_arguments(entry)}}}`" for name, entry in table.items()))

@@ -29,9 +29,9 @@ from engine.script.varspec import VarSpec
 _BARE_WORD: Final = re.compile(r"bare word <(\w+)>|unexpected '(\w+)'|syntax error at '(\w+)'")
 
 KIND_TITLES: Final = {
-    "file": "Files", "syntax": "Not today's language", "global": "Global parameters", "module": "Modules", "function": "Functions",
-    "argument": "Arguments", "parameter": "Module parameters", "variable": "Variables", "transformation": "Transformations",
-    "event": "Events", "route": "Routes", "operator": "Operators",
+    "file": "Files", "syntax": "Not today's language", "global": "Global parameters", "module": "Modules",
+    "function": "Functions", "argument": "Arguments", "parameter": "Module parameters", "variable": "Variables",
+    "transformation": "Transformations", "event": "Events", "route": "Routes", "operator": "Operators",
 }
 """Kind of finding -> heading, in the order of a report."""
 
@@ -155,7 +155,8 @@ class Analysis:
     def _globals(self) -> None:
         wrong, _ = check_globals([param for param in self.tree.globals if param.name in PARAMETERS])
         for error in wrong:
-            self.note("global", "", "change", error.message, Pos(error.file, error.line, error.column, error.end_column), error.hint)
+            pos = Pos(error.file, error.line, error.column, error.end_column)
+            self.note("global", "", "change", error.message, pos, error.hint)
         for param in self.tree.globals:
             entry = PARAMETERS.get(param.name)
             if entry is None:
@@ -203,8 +204,9 @@ class Analysis:
         here = [name for name in self.result.modules if pattern.fullmatch(name)]
         if not here:
             name = item.modules
-            self.note("parameter", f"{name}.{item.name}", "change", f"module {name}, which the parameter {item.name} is for, is not "
-                      "loaded", item.pos, f'add loadmodule "{name}.so"' if name in self.catalogue.modules else "remove the line")
+            text = f"module {name}, which the parameter {item.name} is for, is not loaded"
+            hint = f'add loadmodule "{name}.so"' if name in self.catalogue.modules else "remove the line"
+            self.note("parameter", f"{name}.{item.name}", "change", text, item.pos, hint)
         for name in here:
             if name in self.loaded:
                 self._one_param(name, item)
@@ -216,9 +218,11 @@ class Analysis:
         old = MODPARAMS.get((name, item.name))
         if param is None:
             if old is not None:
-                self.note("parameter", full, "change", f"{name} has no parameter {item.name} any more", item.pos, f"today: {old.new}")
+                text = f"{name} has no parameter {item.name} any more"
+                self.note("parameter", full, "change", text, item.pos, f"today: {old.new}")
             else:
-                self.note("parameter", full, "missing", f"{name} has no parameter {item.name}", item.pos, nearest(item.name, params))
+                text = f"{name} has no parameter {item.name}"
+                self.note("parameter", full, "missing", text, item.pos, nearest(item.name, params))
             return
         try:
             param.convert(item.value)
@@ -270,10 +274,11 @@ class Analysis:
         if modules and not self.loaded.isdisjoint(modules) or name in self._raised or self._raises_any:
             return
         if modules:
-            self.note("event", name, "missing", f"nobody raises {name}", route.pos, f'add loadmodule "{modules[0]}.so"', modules[0])
+            hint, home = f'add loadmodule "{modules[0]}.so"', modules[0]
         else:
             home = event_home(name)
-            self.note("event", name, "missing", f"nobody raises {name}", route.pos, f"it is one of module {home}" if home else "", home)
+            hint = f"it is one of module {home}" if home else ""
+        self.note("event", name, "missing", f"nobody raises {name}", route.pos, hint, home)
 
     # ------------------------------------------------------------------------------------------------------------ calls
     def _call(self, node: nodes.Call, route: nodes.Route, is_async: bool) -> None:
@@ -316,8 +321,8 @@ class Analysis:
         elif home:
             self.note("function", name, "missing", f"{name}() of module {home}", node.pos, "", home)
         else:
-            self.note("function", name, "missing", f"{name}() is not here", node.pos,
-                      nearest(name, [one for one, list_ in self.catalogue.functions.items() if any(m in self.loaded for m, _ in list_)]))
+            usable = [one for one, list_ in self.catalogue.functions.items() if any(module in self.loaded for module, _ in list_)]
+            self.note("function", name, "missing", f"{name}() is not here", node.pos, nearest(name, usable))
 
     def _arguments(self, node: nodes.Call, decl: FunctionDecl) -> None:
         """Number and kinds of the arguments."""
@@ -326,7 +331,8 @@ class Analysis:
         args = [] if node.args == [None] and not decl.params else node.args
         if not decl.required <= len(args) <= len(decl.params):
             few = "few" if len(args) < decl.required else "many"
-            self.note("argument", node.name, "change", f"too {few} arguments for {node.name}()", node.pos, f"write {signature(decl)}")
+            text = f"too {few} arguments for {node.name}()"
+            self.note("argument", node.name, "change", text, node.pos, f"write {signature(decl)}")
             return
         for param, arg in zip(decl.params, args, strict=False):
             if arg is None:
@@ -401,8 +407,8 @@ class Analysis:
                       f'add loadmodule "{modules[0]}.so"', modules[0])
         else:
             home = CLASS_HOMES.get(cls, "")
-            self.note("transformation", full, "missing", f"{{{full}}} of module {home}" if home else f"{{{full}}} is not here", pos,
-                      "", home)
+            text = f"{{{full}}} of module {home}" if home else f"{{{full}}} is not here"
+            self.note("transformation", full, "missing", text, pos, "", home)
 
 
 def _module_name(path: str) -> str:

@@ -98,8 +98,8 @@ def render(errors: ConfigErrors | Sequence[ConfigError], sources: Mapping[str, s
 def to_json(errors: ConfigErrors | Sequence[ConfigError], warnings: Iterable[ConfigWarning] = ()) -> str:
     """Errors and warnings as a JSON list, in the order of the text within each file, errors first where both stand on one line.
 
-    Each is an object: file, line, column, end_column (from 1, the end included; 0 without a place), severity (error, warning, info),
-    code (name of the rule, "" for errors), message, hint, included_from (list of file and line).
+    Each is an object: file, line, column, end_column (from 1, the end included; 0 without a place), severity (error, warning,
+    info), code (name of the rule, "" for errors), message, hint, included_from (list of file and line).
     """
     found = errors.errors if isinstance(errors, ConfigErrors) else list(errors)
     noticed = [*(errors.warnings if isinstance(errors, ConfigErrors) else ()), *warnings]

@@ -1,4 +1,4 @@
-"""What is there but behaves differently from OpenSIPS, by the name a script writes: the machine-readable side of docs/differences.md.
+"""What is there but behaves differently from OpenSIPS, by the name a script writes: docs/differences.md for programs.
 
 What has no effect here says so in its own declaration (modparam effect=, the table of global parameters); the porting report adds
 those by itself. Here is the rest: same name, other behaviour.

@@ -1,4 +1,4 @@
-"""Warnings about what is legal but looks like a mistake: a route nobody calls, a statement nobody reaches, a variable spelled twice.
+"""Warnings about what is legal but looks like a mistake: a route nobody calls, a statement nobody reaches, a misspelt variable.
 
 They never stop a start. Every rule has a short name (RULES) that editors show and docs/script.md explains; a rule that cannot be
 sure, because names are only known at run time, says nothing.
@@ -83,7 +83,8 @@ class _Lint:
                 continue
             for route in self.tree.routes:
                 if route.kind == kind and route.name and route.name not in texts:
-                    self.warn("unused-route", route.pos, f'{title_of(kind, route.name)} is never used: nothing calls {armer}("{route.name}")')
+                    title = title_of(kind, route.name)
+                    self.warn("unused-route", route.pos, f'{title} is never used: nothing calls {armer}("{route.name}")')
         self._request_routes(texts)
 
     def _request_routes(self, texts: set[str]) -> None:
@@ -191,6 +192,8 @@ class _Lint:
     def lookup_codes(self) -> None:
         """lookup() as a mere condition although it may say 2: nobody to call yet, wait."""
         for call_name, module in self._waking_lookups():
+            text = (f"{call_name}() gives 2 when all devices sleep (pn_enable of {module} is set): the call waits for them; "
+                    "look at $rc to tell it from 1")
             for route in self.tree.routes:
                 if any(spec.name in ("rc", "retcode") for spec in _specs(route.body)):
                     continue
@@ -198,15 +201,12 @@ class _Lint:
                     if isinstance(node, nodes.If | nodes.While):
                         for call in walk(node.cond):
                             if isinstance(call, nodes.Call) and call.name == call_name:
-                                self.warn(
-                                    "lookup-code", call.pos, f"{call_name}() gives 2 when all devices sleep (pn_enable of {module} "
-                                    "is set): the call then waits for them; look at $rc to tell this from 1",
-                                )
+                                self.warn("lookup-code", call.pos, text)
 
     def _waking_lookups(self) -> Iterator[tuple[str, str]]:
         for module, function in (("registrar", "lookup"), ("mid_registrar", "mid_registrar_lookup")):
             instance = self.registry.modules.get(module)
-            if instance is not None and getattr(instance, "pn_enable", 0):
+            if instance is not None and bool(getattr(instance, "pn_enable", False)):
                 yield function, module
 
     # ---------------------------------------------------------------------------------------------------------- modules

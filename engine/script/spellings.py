@@ -32,8 +32,10 @@ FUNCTIONS: Final[dict[str, Spelling]] = {
     "avp_db_query": Spelling("sql_query() of sqlops", "3.5"), "avp_db_load": Spelling("sql_avp_load() of sqlops", "3.5"),
     "avp_db_store": Spelling("sql_avp_store() of sqlops", "3.5"), "avp_db_delete": Spelling("sql_avp_delete() of sqlops", "3.5"),
     "avp_delete": Spelling("$avp(x) := NULL;", "3.5"), "avp_copy": Spelling("$avp(y) = $avp(x);", "3.5"),
-    "avp_pushto": Spelling("an assignment: $ru = $avp(x);", "3.5"), "avp_check": Spelling("a comparison: $avp(x) == \"text\"", "3.5"),
-    "avp_subst": Spelling("$avp(y) = $(avp(x){re.subst,/from/to/});", "3.5"), "avp_op": Spelling("arithmetic: $avp(x) + 1", "3.5"),
+    "avp_pushto": Spelling("an assignment: $ru = $avp(x);", "3.5"),
+    "avp_check": Spelling("a comparison: $avp(x) == \"text\"", "3.5"),
+    "avp_subst": Spelling("$avp(y) = $(avp(x){re.subst,/from/to/});", "3.5"),
+    "avp_op": Spelling("arithmetic: $avp(x) + 1", "3.5"),
     "avp_insert": Spelling("$(avp(x)[append]) = ...;", "3.5"), "is_avp_set": Spelling("$avp(x) != NULL", "3.5"),
     "avp_write": Spelling("an assignment: $avp(x) = $ru;"), "avp_printf": Spelling("pv_printf()"),
     # SIP messages
@@ -45,7 +47,8 @@ FUNCTIONS: Final[dict[str, Spelling]] = {
     "db_check_from": Spelling("db_is_from_authorized() of auth_db"), "db_check_to": Spelling("db_is_to_authorized() of auth_db"),
     "check_from": Spelling("db_is_from_authorized() of auth_db"), "check_to": Spelling("db_is_to_authorized() of auth_db"),
     "does_uri_exist": Spelling("db_does_uri_exist() of auth_db"), "is_user_in": Spelling("db_is_user_in() of group"),
-    "allow_trusted": Spelling("check_source_address() of permissions"), "allow_address": Spelling("check_address() of permissions"),
+    "allow_trusted": Spelling("check_source_address() of permissions"),
+    "allow_address": Spelling("check_address() of permissions"),
     "allow_source_address": Spelling("check_source_address() of permissions"),
     "get_address_group": Spelling("get_source_group() of permissions"),
     # media
@@ -94,7 +97,8 @@ MODPARAMS: Final[dict[tuple[str, str], Spelling]] = {
 """(module, parameter) of an older release -> what to write today."""
 
 WORDS: Final[dict[str, str]] = {
-    "method": '$rm, or is_method("INVITE")', "uri": "$ru, or is_myself(\"$rd\") for uri==myself", "from_uri": "$fu", "to_uri": "$tu",
+    "method": '$rm, or is_method("INVITE")', "uri": "$ru, or is_myself(\"$rd\") for uri==myself",
+    "from_uri": "$fu", "to_uri": "$tu",
     "src_ip": "$si", "src_port": "$sp", "dst_ip": "$socket_in(ip)", "dst_port": "$socket_in(port)", "proto": "$socket_in(proto)",
     "af": "$socket_in(af)", "status": "$rs", "retcode": "$rc", "msg": "$ml for msg:len", "myself": 'is_myself("$rd")',
 }
@@ -117,7 +121,8 @@ FUNCTION_HOMES: Final = _homes({
     "auth_db": "www_authorize proxy_authorize db_is_to_authorized db_is_from_authorized db_does_uri_exist db_get_auth_id",
     "b2b_entities": "ua_session_server_init ua_session_update ua_session_reply ua_session_terminate",
     "b2b_logic": "b2b_init_request b2b_server_new b2b_client_new b2b_bridge b2b_pass_request b2b_handle_reply b2b_send_reply "
-                 "b2b_delete_entity b2b_end_dlg_leg b2b_bridge_request b2b_bridge_retry b2b_scenario_terminate b2b_trigger_scenario",
+                 "b2b_delete_entity b2b_end_dlg_leg b2b_bridge_request b2b_bridge_retry b2b_scenario_terminate "
+                 "b2b_trigger_scenario",
     "benchmark": "bm_start_timer bm_log_timer",
     "call_center": "cc_handle_call cc_agent_login", "callops": "call_transfer call_transfer_notify call_blind_replace",
     "carrierroute": "cr_user_carrier cr_route cr_prime_route cr_next_domain",
@@ -132,7 +137,8 @@ FUNCTION_HOMES: Final = _homes({
               "get_dialogs_by_profile dlg_send_sequential dlg_on_timeout dlg_on_answer dlg_on_hangup set_dlg_sharing_tag "
               "dlg_inc_cseq",
     "dialplan": "dp_translate",
-    "dispatcher": "ds_select_dst ds_select_domain ds_next_dst ds_next_domain ds_mark_dst ds_count ds_is_in_list ds_get_script_attrs "
+    "dispatcher": "ds_select_dst ds_select_domain ds_next_dst ds_next_domain ds_mark_dst ds_count ds_is_in_list "
+                  "ds_get_script_attrs "
                   "ds_push_script_attrs",
     "domain": "is_from_local is_uri_host_local is_domain_local",
     "drouting": "do_routing use_next_gw route_to_carrier route_to_gw is_from_gw goes_to_gw dr_match dr_disable",
@@ -150,7 +156,8 @@ FUNCTION_HOMES: Final = _homes({
     "permissions": "check_address check_source_address get_source_group allow_routing allow_register allow_uri",
     "pike": "pike_check_req", "presence": "handle_publish handle_subscribe",
     "proto_ipsec": "ipsec_create", "proto_hep": "correlate hep_set hep_get hep_del hep_relay hep_resume_sip",
-    "pua_dialoginfo": "dialoginfo_set dialoginfo_process_body", "pua_reginfo": "reginfo_subscribe reginfo_handle_notify reginfo_update",
+    "pua_dialoginfo": "dialoginfo_set dialoginfo_process_body",
+    "pua_reginfo": "reginfo_subscribe reginfo_handle_notify reginfo_update",
     "python": "python_exec", "qrouting": "qr_set_xstat qr_disable_dst qr_enable_dst", "rabbitmq": "rabbitmq_publish",
     "ratelimit": "rl_check rl_dec_count rl_reset_count rl_values", "regex": "pcre_match pcre_match_group",
     "rest_client": "rest_get rest_post rest_put rest_append_hf rest_init_client_tls",
@@ -179,7 +186,8 @@ FUNCTION_HOMES: Final = _homes({
 VARIABLE_HOMES: Final = _homes({
     "acc": "acc_extra acc_leg acc_current_leg", "b2b_logic": "b2b_logic.key b2b_logic.entity b2b_logic.ctx b2b_logic.scenario",
     "benchmark": "BM_time_diff", "cfgutils": "shv env ctime RANDOM", "cgrates": "cgr cgr_opt cgr_ret",
-    "dialog": "DLG_count DLG_status DLG_lifetime DLG_dir DLG_did DLG_end_reason DLG_timeout DLG_json DLG_ctx_json DLG_flags dlg_val",
+    "dialog": "DLG_count DLG_status DLG_lifetime DLG_dir DLG_did DLG_end_reason DLG_timeout DLG_json DLG_ctx_json DLG_flags "
+              "dlg_val",
     "json": "json json_pretty json_compact", "mqueue": "mqk mqv", "proto_ipsec": "ipsec ipsec_ue", "ratelimit": "rl_count",
     "rtp_relay": "rtp_relay rtp_relay_peer rtp_relay_ctx", "rtpengine": "rtpquery rtpstat",
     "sip_i": "isup_param isup_param_str isup_msg_type", "statistics": "stat stat_iter", "stir_shaken": "identity",
@@ -195,7 +203,8 @@ EVENT_HOMES: Final[dict[str, str]] = {
     "E_DIALOG_": "dialog", "E_DLG_": "dialog", "E_DISPATCHER_": "dispatcher", "E_DM_": "aaa_diameter", "E_DROUTING_": "drouting",
     "E_FRD_": "fraud_detection", "E_FS_": "freeswitch_scripting", "E_LOAD_BALANCER_": "load_balancer", "E_MSRP_": "msrp_ua",
     "E_PIKE_": "pike", "E_PRESENCE_": "presence", "E_QROUTING_": "qrouting", "E_REGISTRANT_": "uac_registrant",
-    "E_RTPENGINE_": "rtpengine", "E_RTPPROXY_": "rtpproxy", "E_RTP_RELAY_": "rtp_relay", "E_SMPP_": "proto_smpp", "E_UL_": "usrloc",
+    "E_RTPENGINE_": "rtpengine", "E_RTPPROXY_": "rtpproxy", "E_RTP_RELAY_": "rtp_relay", "E_SMPP_": "proto_smpp",
+    "E_UL_": "usrloc",
     "E_UA_": "b2b_entities", "E_RABBITMQ_": "rabbitmq_consumer", "E_MID_": "mid_registrar", "E_SIPREC_": "siprec",
 }
 """Beginning of an event's name -> the OpenSIPS module that raises it."""

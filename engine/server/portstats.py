@@ -51,7 +51,12 @@ def _labels(folder: Path) -> dict[str, tuple[str, bool]]:
         return {}
     with index.open(encoding="utf-8", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return {row["id"]: (f"{row['kind']}, {row['era']}".replace("?", "release unknown"), row.get("vc") == "yes") for row in rows if {"id", "kind", "era"} <= set(row)}
+    labels = {}
+    for row in rows:
+        if {"id", "kind", "era"} <= set(row):
+            era = row["era"] if row["era"] != "?" else "release unknown"
+            labels[row["id"]] = (f"{row['kind']}, {era}", row.get("vc") == "yes")
+    return labels
 
 
 def report(folder: Path, catalogue: Catalogue, examine: Callable[[Path], Coverage]) -> str:
@@ -72,10 +77,12 @@ def report(folder: Path, catalogue: Catalogue, examine: Callable[[Path], Coverag
     all_of_them = everything.coverages
     lines = [
         "# Coverage", "",
-        "How many real routing scripts run here whole. Written by `make coverage-report`, which reads a collection of public scripts",
-        "that is not part of this repository (`OPENSIPS_LIKE_CORPUS` names its folder). `opensips-like port FILE` says the same of one",
-        "script, line by line. What the names mean: [modules.md](modules.md), what differs: [differences.md](differences.md).", "",
-        f"Here: {len(catalogue.modules)} modules, {len(catalogue.functions)} functions, {len(catalogue.variables)} variables.", "",
+        "How many real routing scripts run here whole. Written by `make coverage-report`, which reads a collection of public",
+        "scripts that is not part of this repository (`OPENSIPS_LIKE_CORPUS` names its folder). `opensips-like port FILE` says",
+        "the same of one script, line by line. What the names mean: [modules.md](modules.md), what differs:",
+        "[differences.md](differences.md).", "",
+        f"Here: {len(catalogue.modules)} modules, {len(catalogue.functions)} functions, {len(catalogue.variables)} variables.",
+        "",
         "| scripts | files | read without an error | every module is here | everything is here |", "|---|--:|--:|--:|--:|",
     ]
     for row in rows:

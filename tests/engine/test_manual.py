@@ -26,7 +26,8 @@ def test_every_declaration_is_on_the_page(catalogue: Catalogue) -> None:
     for offer in catalogue.modules.values():
         text, exports = manual.page(offer), offer.exports
         names = [
-            *exports.params, *(one.name for one in exports.functions), *(f"${name}" for one in exports.pvars for name in one.names),
+            *exports.params, *(one.name for one in exports.functions),
+            *(f"${name}" for one in exports.pvars for name in one.names),
             *(f"{{{one.name}" for one in exports.transformations), *(one.name for one in exports.mi_commands),
             *(one.name for one in exports.events.values()), *(f":{one.name}" for one in exports.stats.values()),
         ]

@@ -37,8 +37,10 @@ def warnings(script: str, *, compat: str = "3.6", only: str = "") -> list[tuple[
     ("unused-route", "route { exit; } route[a] { exit; }", 'route { $var(x) = "a"; route($var(x)); } route[a] { exit; }'),
     ("unused-route", "route { exit; } route[a] { exit; }", "route { exit; } timer_route[t, 10] { route(a); } route[a] { exit; }"),
     ("unreachable", 'route { exit; xlog("x"); }', 'route { if ($rm == "BYE") exit; xlog("x"); }'),
-    ("unreachable", 'route { if ($rm == "BYE") exit; else { drop; } xlog("x"); }', 'route { if ($rm == "BYE") exit; else xlog("y"); xlog("x"); }'),
-    ("unreachable", 'route { switch ($rm) { case "A": break; xlog("x"); } }', 'route { switch ($rm) { case "A": exit; break; } }'),
+    ("unreachable", 'route { if ($rm == "BYE") exit; else { drop; } xlog("x"); }',
+     'route { if ($rm == "BYE") exit; else xlog("y"); xlog("x"); }'),
+    ("unreachable", 'route { switch ($rm) { case "A": break; xlog("x"); } }',
+     'route { switch ($rm) { case "A": exit; break; } }'),
     ("never-set", 'route { if ($var(typo) == 1) exit; $var(type) = 1; xlog("$var(type)"); }',
      'route { $var(type) = 1; if ($var(type) == 1) exit; }'),
     ("never-set", 'route { xlog("$var(x)"); }', 'route { for ($var(x) in $(avp(y)[*])) xlog("$var(x)"); }'),
@@ -49,7 +51,8 @@ def warnings(script: str, *, compat: str = "3.6", only: str = "") -> list[tuple[
      PUSH + 'route { if (lookup("location")) { if ($rc == 1) t_relay(); } }'),
     ("lookup-code", PUSH + 'route { if (!lookup("location")) exit; t_relay(); }',
      PUSH.replace('"pn_enable", 1', '"pn_enable", 0') + 'route { if (!lookup("location")) exit; t_relay(); }'),
-    ("unused-module", 'loadmodule "maxfwd.so"\nroute { exit; }', 'loadmodule "maxfwd.so"\nroute { mf_process_maxfwd_header(10); }'),
+    ("unused-module", 'loadmodule "maxfwd.so"\nroute { exit; }',
+     'loadmodule "maxfwd.so"\nroute { mf_process_maxfwd_header(10); }'),
     ("old-name", 'route { rewritehost("a.example"); }', 'route { sethost("a.example"); }'),
     ("no-event", "route { exit; } event_route[E_NOT_THERE] { exit; }",
      'route { raise_event("E_MINE"); } event_route[E_MINE] { exit; } event_route[E_CORE_THRESHOLD] { exit; }'),
@@ -76,7 +79,8 @@ def test_a_name_is_old_only_in_releases_that_have_the_new_one() -> None:
     assert [rule for rule, _ in warnings(script, compat="3.6")] == ["old-name"]
 
 
-@pytest.mark.parametrize("path", [*sorted((ROOT / "scripts").glob("*.cfg")), ROOT / "opensips_like.cfg"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "scripts").glob("*.cfg")), ROOT / "opensips_like.cfg"], ids=lambda path: path.name)
 def test_own_scripts_have_no_warnings(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["-C", "--json", "-f", str(path)]) == 0
     assert [(one["code"], one["message"]) for one in json.loads(capfd.readouterr().out) if one["code"]] == []

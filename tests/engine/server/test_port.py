@@ -9,8 +9,10 @@ import pytest
 
 from engine.script.catalogue import Catalogue, build_catalogue
 from engine.script.coverage import Coverage, analyse
+from engine.script.differences import DIFFERENCES
 from engine.script.parser import read_source
 from engine.script.preprocessor import flatten
+from engine.script.unit import KINDS
 from engine.server import cli, port
 
 ROOT = Path(__file__).parents[3]
@@ -119,7 +121,8 @@ def test_corpus_report_holds_numbers_only(tmp_path: Path, capsys: pytest.Capture
     folder = tmp_path / "corpus"
     folder.mkdir()
     for number in range(3):
-        (folder / f"{number}.cfg").write_text(HEAD + 'loadmodule "acc.so"\nroute { private_function_of_mine(); do_accounting("log"); }')
+        text = 'loadmodule "acc.so"\nroute { private_function_of_mine(); do_accounting("log"); }'
+        (folder / f"{number}.cfg").write_text(HEAD + text)
     out = tmp_path / "coverage.md"
     assert cli.main(["port", "--corpus", str(folder), "--output", str(out)]) == 0
     text = out.read_text()
@@ -128,3 +131,10 @@ def test_corpus_report_holds_numbers_only(tmp_path: Path, capsys: pytest.Capture
     assert str(tmp_path) not in text
     assert cli.main(["port", "--corpus", str(tmp_path / "absent")]) == 0
     assert "no folder" in capsys.readouterr().out
+
+
+def test_differences_are_about_what_is_there(catalogue: Catalogue) -> None:
+    assert [name for name in DIFFERENCES["function"] if name not in catalogue.functions] == []
+    assert [name for name in DIFFERENCES["variable"] if name not in catalogue.variables] == []
+    assert all(catalogue.has_core_transformation(*name.split(".", 1)) for name in DIFFERENCES["transformation"])
+    assert set(DIFFERENCES["route"]) <= set(KINDS)
