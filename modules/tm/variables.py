@@ -37,8 +37,9 @@ class Variables(Functions):
 
     @pvar("T_branch_idx")
     def t_branch_idx(self, ctx: Context) -> Value:
-        """Number of the branch of this reply, being built, or (failure_route) whose reply came last; NULL elsewhere."""
-        if not ctx.kind & _IN_BRANCH:
+        """Number of the branch of this reply, being built, or (failure_route) whose reply came last; NULL elsewhere. Release
+        3.1 has none in failure_route."""
+        if not ctx.kind & _IN_BRANCH or (ctx.kind == FAILURE and self.server.compat == "3.1"):
             return None
         return ctx.branch.index if ctx.branch is not None else 0
 
