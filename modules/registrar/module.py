@@ -1,22 +1,21 @@
-"""save() and lookup(), the push notification functions, and what the module exports besides."""
+"""save() and lookup(), and what the module exports besides; the push notification functions are in modules/shared/reg."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 from engine.errors import DbError
-from engine.module import ALL_ROUTES, FAILURE, ONREPLY, REQUEST, Context, Static, async_function, function, modparam, stat
+from engine.module import FAILURE, ONREPLY, REQUEST, Context, Static, function, modparam, stat
 from engine.sip.names import reason_phrase
 from modules.registrar.queries import ROUTES, Queries
 from modules.registrar.removal import Removal
 from modules.registrar.reply import save_reply
-from modules.shared.reg.base import RegBase, avp_name
+from modules.shared.reg.base import avp_name
+from modules.shared.reg.functions import PushFunctions
 from modules.shared.reg.lookup import ERROR, Lookup
 from modules.shared.reg.refusals import INTERNAL, Refusal, Refused
 from modules.shared.reg.register import Registration
 
 
-class Registrar(Queries, Removal, RegBase):
+class Registrar(Queries, Removal, PushFunctions):
     """The module."""
 
     sock_hdr_name = modparam(str, None, help="header with the receiving socket that save() with socket-header believes")
@@ -27,11 +26,6 @@ class Registrar(Queries, Removal, RegBase):
     default_expire_stat = stat("default_expire", value="stat_default_expire", no_reset=True)
     accepted_regs = stat("accepted_regs")
     rejected_regs = stat("rejected_regs")
-    pn_sent = stat("pn_sent", group="push")
-    pn_woken = stat("pn_woken", group="push")
-    pn_timeout = stat("pn_timeout", group="push")
-    pn_failed_count = stat("pn_failed", group="push")
-    pn_waiting = stat("pn_waiting", value="stat_waiting", group="push")
 
     def stat_max_expires(self) -> int:
         """The parameter of that name."""
@@ -44,10 +38,6 @@ class Registrar(Queries, Removal, RegBase):
     def stat_default_expire(self) -> int:
         """The parameter default_expires."""
         return int(self.default_expires)
-
-    def stat_waiting(self) -> int:
-        """Sleeping contacts that requests wait for now."""
-        return len(self.wake.waiting) if self.wake is not None else 0
 
     @function(REQUEST | ONREPLY, domain="table", flags="save_flags")
     def save(
@@ -105,27 +95,6 @@ class Registrar(Queries, Removal, RegBase):
             self.log.error("nothing to look up, or a message without Call-ID")
             return ERROR
         return Lookup(self, ctx, domain, flags).run(uri)  # type: ignore[arg-type]
-
-    @async_function(REQUEST, domain="table")
-    def pn_process_purr(self, ctx: Context, domain: Static[str]) -> int | Awaitable[int]:
-        """async(pn_process_purr("location"), resume): hold a request inside a dialog until its device is awake.
-
-        The device is known by `pn-purr` in the Request-URI or a Route. Code in the resume route: 2 nothing to wait for (at
-        once), 1 the device has registered, then $avp(uri), $avp(received) ... show its contact, or it did not in
-        pn_refresh_timeout seconds, then they are NULL. -1 error: the script goes on after the statement.
-        """
-        if self.wake is None:
-            self.log.error("pn_process_purr() needs modparam pn_enable")
-            return -1
-        return self.wake.process_purr(ctx, domain)  # type: ignore[arg-type]
-
-    @function(ALL_ROUTES)
-    def pn_failed(self, ctx: Context, prid: str) -> bool:
-        """The push service refused this pn-prid: requests no longer wait for its device (not in OpenSIPS).
-
-        A call nobody else can take is answered 480. 1, or -1 when nothing waited.
-        """
-        return self.wake is not None and self.wake.failed(prid) > 0
 
     @function(ROUTES)
     def add_sock_hdr(self, ctx: Context, name: str) -> int:

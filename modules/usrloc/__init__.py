@@ -158,6 +158,11 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
     # ---------------------------------------------------------------- the database
 
     @property
+    def in_memory(self) -> bool:
+        """Records are kept in memory (all modes but sql-only)."""
+        return not self.mode.sql_only
+
+    @property
     def writes_sql(self) -> bool:
         """Whether memory is written to a database."""
         return self._writer is not None

@@ -85,6 +85,9 @@ class Udomain(Protocol):
     def delete_aor(self, aor: str) -> bool:
         """Remove all contacts of an AoR."""
 
+    def new_contact_id(self, aor: str) -> int:
+        """An id for a contact of this AoR that is to be stored later: insert() takes it as `contact_id`."""
+
     def match(self, record: Any, contact_uri: str, callid: str, mode: Any) -> Any | None:
         """The stored contact a REGISTER means. mode: 0 contact, 1 contact and Call-ID, a str: that URI parameter, a tuple
         of names: push matching, all those parameters equal (registrar-usrloc section 5)."""
@@ -96,6 +99,10 @@ class Usrloc(Protocol):
     use_domain: int
     matching_mode: int
     cseq_delay: int
+
+    @property
+    def in_memory(self) -> bool:
+        """Records are kept in memory: in the mode sql-only they are not."""
 
     def domain(self, name: str) -> Udomain:
         """The table of that name; made when it does not exist. Called at fixup time by functions that name a table."""

@@ -112,6 +112,10 @@ class Domain:
             self.sink.changed(record, made)
         return made
 
+    def new_contact_id(self, aor: str) -> int:
+        """An id for a contact that is to be stored later."""
+        return (self._records.get(aor) or Record(aor, self)).new_contact_id()
+
     def update(self, record: Record, contact: Contact, fields: dict[str, Any]) -> None:
         """Change a stored contact."""
         q = contact.q

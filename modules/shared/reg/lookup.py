@@ -59,24 +59,24 @@ class Lookup:
             others, ctx.branches = ctx.branches, None
         wanted: list[str | None] = [None, *[branch.uri for branch in others]]
         for other in wanted:
-            instance = call_id = ""
             try:
-                if other is not None:
-                    key = self.mod.aor_rules.aor(other)
-                elif aor is not None:
-                    key = aor
-                else:
-                    key, instance, call_id = self.mod.aor_rules.target(uri)
+                found = self.find(uri, aor) if other is None else self.find(other, None)
             except Refused as refused:
                 self.mod.log.error("failed to extract Address Of Record from <%s>: %s", other or uri, refused)
                 return ERROR
-            record = self.domain.get(key)
-            if record is None:
+            if found is None:
                 continue
-            done = self.take(record.contacts, instance, call_id)
+            done = self.take(*found)
             if done is not None:
                 return done
         return self.result()
+
+    def find(self, uri: str, aor: str | None) -> tuple[list[Any], str, str] | None:
+        """The contacts a URI (or an AoR already made of it) means, and the instance and Call-ID they must have; None when
+        there are none. Raises Refused."""
+        key, instance, call_id = self.mod.aor_rules.target(uri) if aor is None else (aor, "", "")
+        record = self.domain.get(key)
+        return None if record is None else (record.contacts, instance, call_id)
 
     def result(self) -> int:
         """The code for what was found so far."""

@@ -183,6 +183,17 @@ class Push:
             lines += mine
         return "".join([line + "\r\n" for line in lines])
 
+    def indication(self, wanted: list[Any], msg: Message) -> str:
+        """The Feature-Caps lines of the REGISTER that goes on to the registrar behind: what is served here, RFC 8599 5.6.1.1."""
+        lines: list[str] = []
+        for provider in self.providers.values():
+            for item in wanted:
+                if item.provider is provider and item.push in (ON, LIST_ONE) \
+                        or item.push == LIST_ALL and provider.name not in self.served(msg):
+                    lines.append(f"{provider.query}\r\n")
+                    break
+        return "".join(lines)
+
     # ---- stored contacts ----
 
     def is_sleeper(self, contact: Any) -> bool:

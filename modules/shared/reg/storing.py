@@ -23,17 +23,24 @@ class Storing(Reading):
 
     def store(self) -> None:
         """Carry it out: list, remove all, or insert, refresh and remove contact by contact."""
-        domain = self.domain
         if not self.wanted:
             if self.star:
                 self._remove_all()
             self.listed = True
             return
-        self.record = domain.get(self.aor)
+        self.apply(*self.prepare())
+
+    def prepare(self) -> tuple[list[Wanted], list[Any]]:
+        """What is to be done: contacts of the request, and stored ones that must give way. Changes nothing."""
+        self.record = self.domain.get(self.aor)
         if self.path and self.flags.path == PATH_STRICT and not supports(self.msg, "path"):
             raise Refused(PATH_UNSUPPORTED)
         self.listed = True
-        plan, victims = self._plan()
+        return self._plan()
+
+    def apply(self, plan: list[Wanted], victims: list[Any]) -> None:
+        """Do what prepare() has found."""
+        domain = self.domain
         if any(item.lifetime for item in plan):
             self.common = self._common()
         record = self.record
@@ -152,7 +159,7 @@ class Storing(Reading):
                 domain.update(self.record, contact, self._fields(item, self._replaces_uri(item)))
                 item.contact, item.contact_id = contact, contact.contact_id
                 return
-        item.contact = domain.insert(self.aor, self._fields(item, True))
+        item.contact = domain.insert(self.aor, self._new_fields(item))
         item.contact_id = item.contact.contact_id
 
     def _common(self) -> dict[str, Any]:
@@ -186,6 +193,10 @@ class Storing(Reading):
         if with_uri:
             fields["contact"] = item.uri
         return fields
+
+    def _new_fields(self, item: Wanted) -> dict[str, Any]:
+        """The fields of a contact that is not stored yet."""
+        return self._fields(item, True)
 
     def _allowed(self) -> int:
         """The methods in Allow, all without one."""
