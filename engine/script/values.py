@@ -57,7 +57,7 @@ def text_of(value: Value) -> str | None:
         return None
     if isinstance(value, str):
         return str.__str__(value)
-    return value.text  # type: ignore[union-attr]
+    return value.text  # type: ignore[attr-defined]
 
 
 def print_of(value: Value) -> str:
