@@ -10,6 +10,7 @@ Manual: OpenSIPS 3.6, module rest_client. Other messages are served while a requ
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -74,9 +75,10 @@ class RestClient(Module):
     def _context(self) -> ssl.SSLContext:
         made = ssl.create_default_context()
         if self.ssl_capath:
-            try:
+            os.stat(self.ssl_capath)
+            if os.path.isdir(self.ssl_capath):
                 made.load_verify_locations(capath=self.ssl_capath)
-            except NotADirectoryError:
+            else:
                 made.load_verify_locations(cafile=self.ssl_capath)
         if not self.ssl_verifyhost or not self.ssl_verifypeer:
             made.check_hostname = False
@@ -113,7 +115,7 @@ class RestClient(Module):
             self.log.error("bad URL %s: %s", url, error)
             return FAILED, progress
         host = str(target.host)
-        guarded = self.no_concurrent_connects and self._known.get(host, 0.0) < self.server.now()
+        guarded = self.no_concurrent_connects and self._known.get(host, -1.0) < self.server.now()
         if guarded:
             if host in self._connecting:
                 return BUSY, progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tests.helpers import Harness, make_request
@@ -17,12 +18,27 @@ def script(modules: str, body: str, params: dict[str, Any] | None = None, more: 
     return "\n".join([*lines, f"route {{ {body}\nexit; }}", more])
 
 
-def printed(modules: str, body: str, params: dict[str, Any] | None = None, more: str = "", requests: int = 1) -> list[str]:
-    """What xlog("XL|...") of the route printed for each request, without the blank behind the bar."""
+def settle(server: Harness, count: int) -> list[str]:
+    """What the script printed, when it is so many lines: what it does in the background needs a moment of real time."""
+
+    async def wait() -> None:
+        for _ in range(500):
+            if len(server.xlog()) >= count:
+                return
+            await asyncio.sleep(0.01)
+
+    server.loop.run_until_complete(wait())
+    return [line.strip() for line in server.xlog()]
+
+
+def printed(
+    modules: str, body: str, params: dict[str, Any] | None = None, more: str = "", requests: int = 1, count: int = 0,
+) -> list[str]:
+    """What xlog("XL|...") of the route printed for each request, without the blank behind the bar. count: lines to wait for."""
     with Harness(script(modules, body, params, more)) as server:
         for number in range(1, requests + 1):
             server.send(make_request("OPTIONS", call_id=f"call-{number}", cseq=number))
-        return [line.strip() for line in server.xlog()]
+        return settle(server, count)
 
 
 def show(*formats: str) -> str:

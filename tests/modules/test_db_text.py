@@ -87,8 +87,7 @@ def run(work: Any) -> Any:
 
 def test_connections_share_tables_and_batches_are_whole(tmp_path: Path) -> None:
     table(tmp_path)
-    with Harness(f'loadmodule "db_text.so"\nmodparam("db_text", "db_mode", 1)\nroute {{ exit; }}',
-        folder=str(tmp_path)) as server:
+    with Harness('loadmodule "db_text.so"\nmodparam("db_text", "db_mode", 1)\nroute { exit; }', folder=str(tmp_path)) as server:
         module: Any = server.server.registry.get("db_text")
         assert isinstance(module, DbText)
 

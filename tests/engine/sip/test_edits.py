@@ -70,3 +70,16 @@ def test_remove_values() -> None:
     for mask in range(16):
         chosen = [i for i in range(4) if mask >> i & 1]
         assert routes_after(chosen) == [name for i, name in enumerate(names) if i not in chosen]
+
+
+def test_late_texts_are_made_when_the_message_leaves() -> None:
+    edits = Edits()
+    edits.insert_late(2, lambda ctx, socket: f"<{ctx} {socket}>")
+    edits.insert(2, "now")
+    copy = edits.copy()
+    assert edits and copy
+    assert edits.leaving("c", "a").apply("xxyy") == "xxnow<c a>yy"
+    assert copy.leaving("c", "b").apply("xxyy") == "xxnow<c b>yy"
+    assert edits.apply("xxyy") == "xxnowyy"
+    plain = Edits()
+    assert plain.leaving(None, None) is plain
