@@ -88,6 +88,9 @@ class Udomain(Protocol):
     def new_contact_id(self, aor: str) -> int:
         """An id for a contact of this AoR that is to be stored later: insert() takes it as `contact_id`."""
 
+    def keys_changed(self, record: Any) -> None:
+        """The key-value pairs of a record were changed: have them written."""
+
     def match(self, record: Any, contact_uri: str, callid: str, mode: Any) -> Any | None:
         """The stored contact a REGISTER means. mode: 0 contact, 1 contact and Call-ID, a str: that URI parameter, a tuple
         of names: push matching, all those parameters equal (registrar-usrloc section 5)."""

@@ -153,12 +153,16 @@ class Domain:
         return True
 
     def expire(self, now: float) -> int:
-        """Remove what has expired; how many contacts that were."""
+        """Remove what has expired, of each record in its order; how many contacts that were."""
         gone = 0
-        for contact in self._expiry.due(int(now)):
+        due = list(self._expiry.due(int(now)))
+        waiting = set(map(id, due))
+        for contact in due:
             record = self._records.get(contact.aor)
-            if record is not None and contact in record.contacts:
-                self._remove(record, contact, EXPIRE)
+            if record is None or contact not in record.contacts:
+                continue
+            for stored in [one for one in record.contacts if id(one) in waiting]:
+                self._remove(record, stored, EXPIRE)
                 gone += 1
         self.expired += gone
         return gone
