@@ -65,6 +65,14 @@ def body_of(ctx: Context) -> Body:
     return made
 
 
+def unused_boundary(parts: list[Part]) -> str:
+    """A delimiter that none of the parts contains (RFC 2046 5.1.1), in the form OpenSIPS gives it."""
+    number = 10 + secrets.randbelow(90)
+    while any(f"OSS-unique-boundary-{number}" in part.content for part in parts):
+        number += 1
+    return f"OSS-unique-boundary-{number}"
+
+
 def store(ctx: Context, body: Body) -> None:
     """Record the body's present state, and a Content-Type that fits it."""
     msg = ctx.msg
@@ -74,7 +82,7 @@ def store(ctx: Context, body: Body) -> None:
     if body.parts and (body.mixed or len(body.parts) > 1):
         if not body.mixed:
             body.mixed = True
-            body.boundary = "OSS-" + secrets.token_hex(9)
+            body.boundary = unused_boundary(body.parts)
             edits.replace_body(body.text())
             _set_type(ctx, had_type, f"Content-Type: multipart/mixed;boundary={body.boundary}\r\n")
     elif body.parts and not had_type:

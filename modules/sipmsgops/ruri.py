@@ -29,16 +29,20 @@ class RuriFunctions:
 
     @function(REQUEST | FAILURE | BRANCH | LOCAL)
     def ruri_add_param(self, ctx: Context, param: str) -> int:
-        """Append "name=value" to the parameters of the Request-URI (before its headers). 1; -1 when it is no URI."""
+        """Append "name=value" to the parameters of the Request-URI (before its headers).
+
+        -1 in all cases but an empty param (1): OpenSIPS tells success so, and scripts may have learned it.
+        """
         uri = ctx.ruri or ""
         try:
             parse_uri(uri)
         except SipParseError:
             return -1
-        if param:
-            address, mark, headers = uri.partition("?")
-            ctx.ruri = f"{address};{param}{mark}{headers}"
-        return 1
+        if not param:
+            return 1
+        address, mark, headers = uri.partition("?")
+        ctx.ruri = f"{address};{param}{mark}{headers}"
+        return -1
 
     @function(REQUEST | FAILURE | BRANCH | LOCAL)
     def ruri_del_param(self, ctx: Context, param: str) -> int:
@@ -62,8 +66,10 @@ class RuriFunctions:
 
     @function(REQUEST | FAILURE | BRANCH | LOCAL)
     def ruri_tel2sip(self, ctx: Context) -> int:
-        """Make a sip: URI of a tel: one: user is the number, host that of From. 1, also when it was no tel: URI; -1 when
-        From cannot be read."""
+        """Make a sip: URI of a tel: one: user is the number, host that of From.
+
+        1 when it was no tel: URI. -1 otherwise, also after the conversion, as OpenSIPS does: look at $ru.
+        """
         uri = ctx.ruri or ""
         if uri[:4].lower() != "tel:":
             return 1
@@ -75,7 +81,7 @@ class RuriFunctions:
         if not host:
             return -1
         ctx.ruri = f"sip:{uri[4:]}@{host};user=phone"
-        return 1
+        return -1
 
     @function(REQUEST | FAILURE | LOCAL)
     def is_uri_user_e164(self, ctx: Context, uri: str) -> bool:
