@@ -190,7 +190,7 @@ class MidRegistrar(PushFunctions):
             return
         note_origin(registration, ctx.branch)
         try:
-            with self.removals.quiet():
+            with self.removals.accepted(registration):
                 registration.carry_out()
         except Refused as refused:
             self.log.error("the bindings of a REGISTER cannot be stored: %s", refused)

@@ -16,6 +16,7 @@ from modules.usrloc.api import AOR_DELETE, DELETE, EXPIRE
 
 if TYPE_CHECKING:
     from modules.mid_registrar.module import MidRegistrar
+    from modules.mid_registrar.registration import MidRegistration
 
 
 class Removals:
@@ -23,7 +24,7 @@ class Removals:
 
     def __init__(self, mod: MidRegistrar) -> None:
         self.mod = mod
-        self._quiet = False
+        self._accepted: MidRegistration | None = None
         if mod.mode == BY_CONTACT:
             mod.usrloc.register(DELETE, self._contact_gone)
             mod.usrloc.register(EXPIRE, self._contact_gone)
@@ -31,20 +32,23 @@ class Removals:
             mod.usrloc.register(AOR_DELETE, self._record_gone)
 
     @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """What goes meanwhile is gone there already."""
-        self._quiet = True
+    def accepted(self, registration: MidRegistration) -> Iterator[None]:
+        """What this one takes away meanwhile is gone there already; what has to make room for it is not."""
+        self._accepted = registration
         try:
             yield
         finally:
-            self._quiet = False
+            self._accepted = None
 
     def _contact_gone(self, record: Any, contact: Any) -> None:
-        if not self._quiet and record.domain.name in self.mod.tables and contact.has_kv:
+        accepted = self._accepted
+        if accepted is not None and any(item.contact is contact for item in accepted.wanted):
+            return
+        if contact.has_kv and record.domain.name in self.mod.tables:
             self.send(contact.kv)
 
     def _record_gone(self, record: Any, _contact: Any) -> None:
-        if not self._quiet and record.domain.name in self.mod.tables and record.has_kv:
+        if self._accepted is None and record.has_kv and record.domain.name in self.mod.tables:
             self.send(record.kv)
 
     def send(self, pairs: dict[str, Any]) -> None:
