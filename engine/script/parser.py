@@ -6,10 +6,12 @@ next statement, behind the parentheses, or at the next route) and a script is to
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import lark
 from lark import Lark, Tree
 from lark.exceptions import UnexpectedToken
 from lark.parse_tree_builder import ParseTreeBuilder
@@ -22,6 +24,7 @@ from engine.script.explain import explain
 from engine.script.globals import TOKEN_KINDS, check_globals
 from engine.script.nodes import Script
 from engine.script.preprocessor import Source, flatten, read_script
+from engine.script.tables import kept_tables
 from engine.script.tokens import ROUTE_WORDS, TOP_LEVEL, NoLexer, Token, tokenize
 
 MAX_ERRORS: Final = 100
@@ -33,10 +36,16 @@ _STAND_INS: Final = (("", ""), ("NUMBER", "0"), ("VAR", "$var(x)"), ("STRING", '
 
 @cache
 def _tables() -> tuple[list[Any], Any]:
-    """Rules and parse table; the same for every script."""
-    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    lark = Lark(grammar, parser="lalr", lexer=NoLexer)
-    return lark.rules, lark.parse_interactive("").parser_state.parse_conf.parse_table
+    """Rules and parse table; the same for every script, so they are kept beside the byte code of this file."""
+    source = Path(__file__).with_name("grammar.lark")
+    grammar = source.read_text(encoding="utf-8")
+    mark = f"{grammar}{lark.__version__}{sys.version}"
+    return kept_tables(source.with_name("__pycache__"), mark, lambda: _make_tables(grammar))  # type: ignore[no-any-return]
+
+
+def _make_tables(grammar: str) -> tuple[list[Any], Any]:
+    made = Lark(grammar, parser="lalr", lexer=NoLexer)
+    return made.rules, made.parse_interactive("").parser_state.parse_conf.parse_table
 
 
 class _Driver:

@@ -17,13 +17,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
-
 from engine.transport.address import DEFAULT_PORTS, Target, plain_ip
 
 if TYPE_CHECKING:
+    import dns.asyncresolver
+
     from engine.sip.uri import SipUri
 
 _SRV_NAMES: Final = {
@@ -37,6 +35,8 @@ _NEGATIVE_TTL: Final = 30.0
 _FAILURE_TTL: Final = 5.0
 """Seconds in which servers that did not answer are not asked the same again."""
 _MAX_CACHE: Final = 10000
+_MAX_LITERALS: Final = 8192
+"""URIs with an IP literal whose target is kept: contacts come back with every call."""
 
 Record = tuple[Any, ...]
 # query(name, "A") -> (records, TTL in seconds); raises NoAnswer
@@ -59,6 +59,9 @@ class Dns:
 
     def _made(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:
+            # Imported when the first name is asked for: a server that is given addresses starts 0.1 s sooner.
+            import dns.asyncresolver
+
             resolver = dns.asyncresolver.Resolver()
             if self._timeout:
                 resolver.timeout = self._timeout
@@ -71,6 +74,9 @@ class Dns:
     async def query(self, name: str, kind: str) -> tuple[list[Record], float]:
         """Records of one kind: A and AAAA (ip,), SRV (priority, weight, port, host), NAPTR (order, preference, flags,
         service, replacement); with their TTL."""
+        import dns.exception
+        import dns.resolver
+
         try:
             resolver = self._made()
             answer = await resolver.resolve(name, kind, raise_on_no_answer=False, search=bool(self._search))
@@ -146,6 +152,7 @@ class Resolver:
         self._hosts = hosts or Hosts()
         self._asked = asked
         self._cache: dict[tuple[str, str], tuple[float, list[Record] | None]] = {}
+        self._literals: dict[tuple[str, str | None], Target] = {}
         self._asking: dict[tuple[str, str], asyncio.Future[list[Record] | None]] = {}
 
     def resolve(self, uri: SipUri, *, proto: str | None = None) -> list[Target]:
@@ -153,13 +160,22 @@ class Resolver:
 
         IP literals at once; names from the cache or, in a worker, by waiting. maddr stands for the host.
         """
+        key = (uri.text, proto)
+        literal = self._literals.get(key)
+        if literal is not None:
+            return [literal]
         if not uri.host or uri.scheme not in ("sip", "sips"):
             return []
         host = uri.maddr or uri.host
         ip = plain_ip(host)
         wanted = proto or uri.proto
         if ip is not None:
-            return [Target(wanted, ip, uri.port or DEFAULT_PORTS.get(wanted, 5060))]
+            literal = Target(wanted, ip, uri.port or DEFAULT_PORTS.get(wanted, 5060))
+            if len(uri.text) < 256:
+                if len(self._literals) >= _MAX_LITERALS:
+                    self._literals.clear()
+                self._literals[key] = literal
+            return [literal]
         explicit = proto is not None or bool(uri.transport)
         found: list[Target] = self._wait(self.locate(host, uri.port or 0, wanted, explicit, uri.scheme == "sips"))
         return found
