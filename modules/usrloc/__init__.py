@@ -199,7 +199,7 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
                 )
             else:
                 found = Domain(
-                    name, self.now, self._news, newest_first=newest_first, sink=self._writer, refresh=self._refresh,
+                    name, self.server.wall, self._news, newest_first=newest_first, sink=self._writer, refresh=self._refresh,
                     lead=lambda: self._lead,
                 )
             found.rules_31 = self.server.compat == "3.1"

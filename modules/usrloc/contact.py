@@ -9,7 +9,7 @@ record, 14 bits of a label of the contact.
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import struct
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
@@ -95,8 +95,10 @@ class Contact:
         self.contact_id = contact_id
         self.aor = aor
         self.contact: str = fields["contact"]
-        self.received: str = intern(get("received") or "")
-        self.path: str = intern(get("path") or "")
+        text = get("received")
+        self.received: str = intern(text) if text else ""
+        text = get("path")
+        self.path: str = intern(text) if text else ""
         self.expires = int(get("expires", 0))
         self.q: int = get("q", -1)
         self.callid: str = get("callid", "")
@@ -109,7 +111,8 @@ class Contact:
         methods = get("methods", ALL_METHODS)
         self.methods: int = ALL_METHODS if methods == ALL_METHODS else methods
         self.instance: str = get("instance") or ""
-        self.attr: str = intern(str(get("attr") or ""))
+        text = get("attr")
+        self.attr: str = intern(str(text)) if text else ""
         self.state: str = CS_NEW
         self.latency: int = get("latency", 0)
         self._kv: dict[str, Any] | None = get("kv") or None
@@ -166,8 +169,9 @@ class Record:
         """In the order lookup() uses."""
         self.aor_hash = aor_hash(aor)
         # Random labels: ids can neither be guessed nor collide with those of another server on the same table.
-        self.label = secrets.randbits(32)
-        self.next_label = secrets.randbits(14)
+        chance = int.from_bytes(os.urandom(6), "big")
+        self.label = chance & _WORD
+        self.next_label = chance >> 34
         self._kv: dict[str, Any] | None = None
 
     @property
@@ -193,6 +197,10 @@ class Record:
 
     def new_contact_id(self) -> int:
         """An id no contact of this record has."""
+        if not self.contacts:
+            label = self.next_label
+            self.next_label = label + 1
+            return pack_contact_id(self.aor_hash, self.label, label)
         taken = {contact.contact_id for contact in self.contacts}
         while True:
             made = pack_contact_id(self.aor_hash, self.label, self.next_label)

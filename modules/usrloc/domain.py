@@ -97,16 +97,19 @@ class Domain:
         """Store a new contact; contact holds fields of Contact by name ("contact", the URI, is needed)."""
         record = self._records.get(aor)
         news = self._news
+        first: Contact | None = None
         if record is None:
             record = Record(aor, self)
             self._records[aor] = record
             news.aor(AOR_INSERT, record)
+        elif record.has_kv and record.contacts:
+            first = record.contacts[0]
         made = Contact(record.aor, contact.get("contact_id") or record.new_contact_id(), contact)
         if not made.last_modified:
             made.last_modified = self._clock()
-        first = self._first(record)
         self._place(record, made)
-        self._keys_moved(record, first)
+        if first is not None:
+            self._keys_moved(record, first)
         news.contact(INSERT, record, made)
         if self.sink is not None and not made.flags & FL_MEM:
             self.sink.changed(record, made)
@@ -225,7 +228,9 @@ class Domain:
     # ---------------------------------------------------------------- inside
 
     def _place(self, record: Record, contact: Contact) -> None:
-        if self._newest_first:
+        if not record.contacts:
+            record.contacts.append(contact)
+        elif self._newest_first:
             record.contacts.insert(0, contact)
         else:
             self._order(record, contact)

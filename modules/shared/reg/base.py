@@ -151,7 +151,7 @@ class RegBase(Module):
 
     def seconds(self) -> int:
         """Wall clock in whole seconds: lifetimes and limits are compared in these."""
-        return int(self.usrloc.now())
+        return int(self.server.wall())
 
     def aor_of(self, uri: str) -> str:
         """The AoR of a URI for functions that have no reply to give. Raises ScriptError(-1)."""

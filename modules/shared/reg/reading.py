@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SipParseError
 from engine.module import Context
 from engine.sip.grammar import BLANKS, split_params, unquote
 from engine.sip.headers import STAR, ContactValue, parse_contacts, parse_q
 from modules.shared.reg import push
+from modules.shared.reg.aor import USUAL_URI
 from modules.shared.reg.flags import PATH_NONE, SaveFlags
 from modules.shared.reg.path import read_path
 from modules.shared.reg.refusals import (
@@ -40,11 +42,14 @@ MAX_RECEIVED = 255
 
 _NO_FLAGS = SaveFlags()
 
+_USUAL_CONTACT: Final = re.compile(rf' ?(?:"[^"\\]*+" ?)?<({USUAL_URI})>(?:;([^"\s,]++))?\Z')
+"""A header with one Contact in brackets, its URI as usual, no quotes in its parameters."""
+
 
 class Wanted:
     """One Contact of a REGISTER: what the device wants, what it gets, which stored contact it means."""
 
-    __slots__ = ("uri", "params", "lifetime", "q", "push", "provider", "contact", "contact_id")
+    __slots__ = ("uri", "params", "lifetime", "q", "push", "provider", "contact", "contact_id", "readable")
 
     def __init__(self, uri: str, params: dict[str, str]) -> None:
         self.uri = uri
@@ -59,6 +64,8 @@ class Wanted:
         """The stored contact: found, made or removed."""
         self.contact_id = 0
         """Its id, known also when it is gone."""
+        self.readable = False
+        """Its URI is known to be one."""
 
 
 class Reading:
@@ -114,16 +121,18 @@ class Reading:
             raise Refused(NO_CSEQ)
         if len(call_id) > MAX_CALL_ID:
             raise Refused(CALL_ID_LENGTH)
-        if not cseq_text.isdecimal() or int(cseq_text) > 0xFFFFFFFF:
+        cseq = int(cseq_text) if cseq_text.isdecimal() else -1
+        if not 0 <= cseq <= 0xFFFFFFFF:
             raise Refused(BAD_CSEQ)
         self.call_id = call_id
-        self.cseq = int(cseq_text)
+        self.cseq = cseq
         default = self._expires_header()
         self._read_contacts(forced, default)
-        self.aor = self.mod.aor_rules.aor(to.uri if aor_uri is None else aor_uri)
-        if not self.aor:
+        mod = self.mod
+        self.aor = aor = mod.aor_rules.aor(to.uri if aor_uri is None else aor_uri)
+        if not aor:
             raise Refused(BAD_AOR)
-        if len(self.aor) > self.mod.max_aor_len:
+        if len(aor) > mod.max_aor_len:
             raise Refused(AOR_LENGTH)
         if self.flags.path != PATH_NONE and "path" in msg.names:
             self.path, self.path_received = read_path(msg, self.flags.path_received)
@@ -138,14 +147,21 @@ class Reading:
         return min(int(text), 0xFFFFFFFF)
 
     def _read_contacts(self, forced: str | None, default: int | None) -> None:
-        msg, mod = self.msg, self.mod
+        msg = self.msg
+        names = msg.names
+        if forced is None and names.count("contact") == 1:
+            usual = _USUAL_CONTACT.match(msg.raw_value(names.index("contact")))
+            if usual is not None:
+                uri, _, _, params = usual.groups()
+                self._want(uri, params or "", default, True)
+                return
         values: list[ContactValue] = []
         try:
             if forced is not None:
                 values = parse_contacts(forced)
             else:
                 # Not msg.contacts: where the values stand in the message is of no interest here, and costs.
-                for at, name in enumerate(msg.names):
+                for at, name in enumerate(names):
                     if name == "contact":
                         values += parse_contacts(msg.value(at))
         except SipParseError:
@@ -158,20 +174,26 @@ class Reading:
                     raise Refused(STAR_ALONE)
                 self.star = True
                 return
-            params = _params(value.params) if value.params else {}
-            if len(value.uri) > mod.max_contact_len or len(params.get("received", "")) > MAX_RECEIVED:
-                raise Refused(CONTACT_LENGTH)
-            item = Wanted(value.uri, params)
-            item.lifetime = self.granted(params.get("expires"), default)
-            q = params.get("q")
-            if not q:
-                item.q = mod.default_q
-            elif item.lifetime:
-                try:
-                    item.q = parse_q(q)
-                except SipParseError:
-                    raise Refused(BAD_Q) from None
-            self.wanted.append(item)
+            self._want(value.uri, value.params, default, False)
+
+    def _want(self, uri: str, params_text: str, default: int | None, readable: bool) -> None:
+        """One Contact of the request."""
+        mod = self.mod
+        params = _params(params_text) if params_text else {}
+        if len(uri) > mod.max_contact_len or len(params.get("received", "")) > MAX_RECEIVED:
+            raise Refused(CONTACT_LENGTH)
+        item = Wanted(uri, params)
+        item.readable = readable
+        item.lifetime = self.granted(params.get("expires"), default)
+        q = params.get("q")
+        if not q:
+            item.q = mod.default_q
+        elif item.lifetime:
+            try:
+                item.q = parse_q(q)
+            except SipParseError:
+                raise Refused(BAD_Q) from None
+        self.wanted.append(item)
 
     def granted(self, asked: str | None, default: int | None) -> int:
         """Lifetime in seconds: that of the Contact, else of the header, else the default, within the limits; 0 removes."""

