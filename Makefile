@@ -21,7 +21,7 @@ $(STAMP): setup.cfg pyproject.toml
 	@touch $@
 
 run: $(STAMP)
-	@mkdir -p run
+	@$(VENV)/bin/opensips-like db create --if-missing sqlite:./run/registrations.sqlite
 	@echo "Listening on 127.0.0.1:5060 (udp, tcp), management on http://127.0.0.1:8888/mi. Ctrl-C stops it."
 	@echo "Next: in another terminal  make demo  shows a sleeping phone being woken for a call, message by message."
 	@if [ -n "$(FRESH)" ]; then PYTHONPATH=$(FRESH) exec $(PY) -P -m engine -F -f opensips_like.cfg; \

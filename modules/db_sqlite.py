@@ -11,10 +11,11 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from engine.db.interface import OPERATORS, DbValue, Delete, Result, Row, Time, Upsert, Where
+from engine.db.schema import Column, Table
 from engine.db.url import DbUrl
 from engine.errors import ConfigError, DbError
 from engine.module import Module, modparam
@@ -244,6 +245,20 @@ def _upserts(operation: Upsert) -> list[tuple[str, list[Any]]]:
     return statements
 
 
+_KINDS: Final = {"key": "INTEGER PRIMARY KEY", "int": "INTEGER", "text": "TEXT", "float": "FLOAT(10,2)", "time": "DATETIME"}
+
+
+def _column(column: Column) -> str:
+    """One column of CREATE TABLE."""
+    kind = _KINDS.get(column.kind) or column.kind.upper().replace(" ", "(") + ")"
+    default = ""
+    if column.default is not None:
+        default = f" DEFAULT '{column.default}'" if isinstance(column.default, str) else f" DEFAULT {column.default}"
+    elif column.null:
+        default = " DEFAULT NULL"
+    return f"{_name(column.name)} {kind}{default}{'' if column.null else ' NOT NULL'}"
+
+
 class DbSqlite(Module):
     """The module: a Driver."""
 
@@ -260,9 +275,40 @@ class DbSqlite(Module):
         except DbError as error:
             await made.close()
             if not Path(url.path).exists():
-                raise DbError(f"there is no database file {url.path}") from None
+                raise DbError(
+                    f"there is no database file {url.path}; make one with: opensips-like db create {url}") from None
             raise error from None
         return made
+
+    async def create(self, url: DbUrl, tables: Sequence[Table], if_missing: bool) -> bool:
+        """Make a database file with these tables (engine.db.schema) and their lines in the first, the version table.
+
+        False: the file is there, and if_missing says that this is fine. Raises DbError.
+        """
+        path = Path(url.path)
+        if path.exists():
+            if if_missing:
+                return False
+            raise DbError(f"{path} is there already")
+
+        def work() -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = sqlite3.connect(path)
+            try:
+                for table in tables:
+                    columns = ", ".join(_column(column) for column in table.columns)
+                    made.execute(f"CREATE TABLE {_name(table.name)} ({columns})")
+                made.executemany(
+                    f"INSERT INTO {_name(tables[0].name)} VALUES (?, ?)", [(table.name, table.version) for table in tables[1:]])
+                made.commit()
+            finally:
+                made.close()
+
+        try:
+            await asyncio.to_thread(work)
+        except (OSError, sqlite3.Error) as error:
+            raise DbError(f"{path}: {error}") from None
+        return True
 
     def mod_init(self) -> None:
         if self.load_extension and not hasattr(sqlite3.Connection, "enable_load_extension"):

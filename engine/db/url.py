@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -34,9 +35,12 @@ class DbUrl:
 def parse_db_url(text: str) -> DbUrl:
     """Read a database URL. Raises ConfigError.
 
-    sqlite:///var/x.sqlite and sqlite://var/x.sqlite are the same file: as in OpenSIPS paths are always absolute.
+    sqlite:///var/x.sqlite and sqlite://var/x.sqlite are the same file: as in OpenSIPS such paths are always absolute. Ours alone:
+    sqlite:./x.sqlite lies in the working directory.
     """
     scheme, colon, rest = text.partition(":")
+    if scheme.lower() in ("sqlite", "text") and rest.startswith("./"):
+        return DbUrl(text, scheme.lower(), path=os.path.abspath(rest))
     if not colon or not scheme.isidentifier() or not rest.startswith("//"):
         raise ConfigError(f"bad database URL {text!r}", hint="it looks like sqlite:///path or mysql://user:password@host/database")
     rest = rest[2:]

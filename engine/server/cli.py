@@ -39,6 +39,10 @@ def main(argv: list[str] | None = None) -> int:
         from engine.server import demo
 
         return int(demo.main() or 0)
+    if words[:1] == ["db"]:
+        from engine.server import dbtool
+
+        return dbtool.main(words[1:])
     if words[:1] == ["port"]:
         from engine.server import port
 

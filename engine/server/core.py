@@ -10,8 +10,11 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from greenlet import getcurrent
 
 from engine.db.cachedb import CacheStores
 from engine.events.bus import Event, EventBus, EventParams
@@ -52,7 +55,7 @@ class Server:
         self.workers.on_error = self._unexpected
         self.workers.on_park = self._park
         self.timers = TimerWheel(clock, self.workers.run, self._unexpected)
-        self.now: Callable[[], float] = self.timers.now
+        self.now: Callable[[], float] = clock or self.timers.now
         """Seconds that never go back."""
         self.stats = Stats()
         self.events = EventBus()
@@ -106,6 +109,8 @@ class Server:
         self.stop_requested: Callable[[], object] = lambda: None
         """What `kill` and a fatal module error call."""
         self._deferred: deque[Callable[[], object]] = deque()
+        self._held: dict[Any, list[Callable[[], object]]] = {}
+        """Worker -> what its run has deferred inside holding_deferred()."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dummy = dummy_request()
         self._route_timers: list[Timer] = []
@@ -189,9 +194,32 @@ class Server:
 
     def defer(self, call: Callable[[], object]) -> None:
         """Run call() in a worker soon, when the current run is over; in the order of deferring."""
+        if self._held:
+            held = self._held.get(getcurrent())
+            if held is not None:
+                held.append(call)
+                return
         self._deferred.append(call)
         if len(self._deferred) == 1:
             self.loop.call_soon(self.run_deferred)
+
+    @contextmanager
+    def holding_deferred(self) -> Iterator[None]:
+        """What this run defers inside the block waits for its end, also when the run parks there.
+
+        For work whose consequences must not overtake it: a phone gets its 200 before the call that waited for it.
+        """
+        me = getcurrent()
+        if me in self._held:
+            yield
+            return
+        held = self._held[me] = []
+        try:
+            yield
+        finally:
+            del self._held[me]
+            for call in held:
+                self.defer(call)
 
     def run_deferred(self) -> None:
         """Do what was deferred until now and what that defers."""

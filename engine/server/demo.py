@@ -78,34 +78,37 @@ route[in_dialog] {
 """
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
-COLUMNS = {"phone": 14, "server": 38, "caller": 62}
+COLUMNS = {"phone": 6, "server": 36, "caller": 66}
 PATIENCE = 10.0
 
 
 class Ladder:
-    """Prints arrows between three columns, with the seconds since the start."""
+    """Prints arrows between three columns, with the milliseconds since the first message."""
 
     def __init__(self) -> None:
-        self.start = time.monotonic()
-        print(f"{'':9}{'phone':^10}{'':14}{'server':^10}{'':14}{'caller':^10}")
+        self.start = 0.0
+        head = [" "] * (max(COLUMNS.values()) + 6)
+        for name, column in COLUMNS.items():
+            head[column - 2:column - 2 + len(name)] = name
+        print(f"{'':9}{''.join(head)}")
 
     def _stamp(self) -> str:
-        return f"{time.monotonic() - self.start:7.2f}  "
+        now = time.monotonic()
+        self.start = self.start or now
+        return f"{(now - self.start) * 1000:6.1f} ms"
 
     def arrow(self, source: str, target: str, text: str) -> None:
         """One message."""
         left, right = sorted((COLUMNS[source], COLUMNS[target]))
-        width = right - left - 2
-        label = text if len(text) <= width - 4 else text[: width - 5] + "…"
-        body = f" {label} ".center(width - 1, "-")
-        line = f"|{body}>|" if COLUMNS[source] == left else f"|<{body}|"
+        room = right - left - 2
+        label = f" {text if len(text) <= room - 4 else text[:room - 5] + '…'} ".center(room, "-")
+        shaft = f"{label}>" if COLUMNS[source] == left else f"<{label}"
         row = "".join("|" if i in COLUMNS.values() else " " for i in range(max(COLUMNS.values()) + 1))
-        row = row[:left] + line + row[left + len(line):]
-        print(self._stamp() + row[9:], flush=True)
+        print(self._stamp() + row[:left + 1] + shaft + row[right:], flush=True)
 
     def note(self, text: str) -> None:
         """A remark between the messages."""
-        print(f"{self._stamp()}{'':5}· {text}", flush=True)
+        print(f"{self._stamp()}{'':{COLUMNS['phone']}}· {text}", flush=True)
 
 
 def first_line(text: str) -> str:

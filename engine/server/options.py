@@ -14,6 +14,7 @@ from engine.transport.address import DEFAULT_PORTS, split_host_port
 USAGE: Final = """\
 Usage: opensips-like [options]
        opensips-like demo          a sleeping phone is woken for a call, message by message
+       opensips-like db create URL  a database with the standard tables, e.g. sqlite:///path/registrations.sqlite
        opensips-like port FILE     what a script needs that is not here, and what must be written differently
 
 Script

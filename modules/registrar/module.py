@@ -52,7 +52,12 @@ class Registrar(Queries, Removal, PushFunctions):
         """
         if not ctx.msg.is_request:  # type: ignore[attr-defined]
             return save_reply(self, ctx, domain, flags, aor)
-        return self.register(Registration(self, ctx, ctx.msg, domain, flags), aor, None, True)  # type: ignore[arg-type]
+        registration = Registration(self, ctx, ctx.msg, domain, flags)  # type: ignore[arg-type]
+        if not self.usrloc.waits:
+            return self.register(registration, aor, None, True)
+        # The database is waited for: a call that this REGISTER wakes must not reach the phone before its 200.
+        with self.server.holding_deferred():
+            return self.register(registration, aor, None, True)
 
     def register(self, registration: Registration, aor: str | None, forced: str | None, with_reply: bool) -> int:
         """Carry out a REGISTER; the codes of save()."""

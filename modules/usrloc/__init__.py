@@ -167,6 +167,11 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
         """Whether memory is written to a database."""
         return self._writer is not None
 
+    @property
+    def waits(self) -> bool:
+        """Whether storing a contact may wait for a database."""
+        return self._writer is not None or self.mode.sql_only
+
     def settle(self) -> None:
         """Wait in the worker until what was changed so far is in the database (modules.usrloc.api)."""
         if self._writer is not None:

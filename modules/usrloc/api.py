@@ -119,6 +119,10 @@ class Usrloc(Protocol):
     def register(self, kind: str, call: Callable[[Any, Any], None]) -> None:
         """call(record, contact | None) for every change of that kind, before the event is published."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether storing a contact may wait for a database."""
+
     def settle(self) -> None:
         """Wait (in the worker) until what was changed so far is in the database: write-through, called once before a
         REGISTER is answered. Returns at once in the other modes, and when the database is slow or broken."""
