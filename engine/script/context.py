@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.script.values import Value
+from engine.sip.edits import Edits
 
 if TYPE_CHECKING:
     from engine.script.script import Script
-    from engine.sip.edits import Edits
     from engine.sip.message import Message
 
 # Kinds of route, as bits: what a function may be called in (OpenSIPS: REQUEST_ROUTE, FAILURE_ROUTE ...).
@@ -155,11 +155,10 @@ class Context:
 
     def new_edits(self) -> Edits:
         """The Edits of this run, made on first use."""
-        if self.edits is None:
-            from engine.sip.edits import Edits
-
-            self.edits = Edits()
-        return self.edits
+        edits = self.edits
+        if edits is None:
+            edits = self.edits = Edits()
+        return edits
 
     def wait(self, awaitable: Any) -> Any:
         """Result of an awaitable; other messages are served meanwhile (engine.workers)."""

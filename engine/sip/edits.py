@@ -6,7 +6,8 @@ line begins at Message.span(i)[0], appended headers go to Message.headers_end, t
 """
 
 from collections.abc import Callable
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 from engine.sip.headers import NameAddr
 from engine.sip.message import Message
@@ -17,15 +18,15 @@ Late = tuple[int, Callable[[Any, Any], str]]
 """offset, call(ctx, socket): a text that is known only when the message leaves, because it names the socket it leaves by."""
 
 
-def _start(change: Change) -> int:
-    return change[0]
+in_place_order: Final = itemgetter(0)
+"""Sort key of changes; sorting is stable, so those at one place keep the order they were asked for."""
 
 
 def apply_changes(text: str, changes: list[Change], start: int, end: int) -> str:
     """text[start:end] with the changes made; those outside the range are not looked at by their position: filter them first."""
     out: list[str] = []
     at = start
-    for begin, stop, insert in sorted(changes, key=_start):
+    for begin, stop, insert in sorted(changes, key=in_place_order):
         if begin > at:
             out.append(text[at:begin])
             at = begin
@@ -145,6 +146,9 @@ class Edits:
 
         A header line that loses all its values goes as a whole; otherwise the separating comma goes with the value.
         """
+        if len(items) == 1 and chosen:
+            self.remove_header(msg, items[0].header)
+            return
         wanted = set(chosen)
         lines: dict[int, list[int]] = {}
         for index, item in enumerate(items):

@@ -5,6 +5,7 @@ gives; Message passes the offset of the header's value in the whole message, so 
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from engine.errors import SipParseError
@@ -39,7 +40,7 @@ class Via:
     """One Via value (RFC 3261 20.42)."""
 
     __slots__ = (
-        "transport", "host", "port", "params", "comment", "start", "end", "host_end", "params_start", "header",
+        "transport", "host", "port", "params", "comment", "start", "end", "host_end", "params_start", "header", "_branch",
     )
 
     def __init__(
@@ -62,6 +63,7 @@ class Via:
         self.params_start = params_start
         self.header = header
         """Index of its header line in the message, -1 when parsed from bare text."""
+        self._branch: str | None = ""
 
     def param(self, name: str) -> str | None:
         """Value of a parameter (lower-case name): "" without a value, None when absent."""
@@ -70,7 +72,10 @@ class Via:
     @property
     def branch(self) -> str | None:
         """The branch parameter, None without one (RFC 2543)."""
-        return find_param(self.params, "branch")
+        found = self._branch
+        if found == "":
+            found = self._branch = find_param(self.params, "branch")
+        return found
 
     @property
     def received(self) -> str | None:
@@ -328,8 +333,25 @@ def parse_nameaddr(text: str, base: int = 0, header: int = -1) -> NameAddr:
     )
 
 
+def _parse_address(text: str, header: int) -> NameAddr:
+    return parse_nameaddr(text, 0, header)
+
+
+_cached_address: Final = lru_cache(maxsize=4096)(_parse_address)
+
+
+def shared_nameaddr(text: str, header: int) -> NameAddr:
+    """parse_nameaddr() for From and To: the messages of a call come with the same ones, so what was read is kept and shared.
+
+    Offsets count from the text's begin. Long texts are not kept, so that the cache stays small.
+    """
+    return _cached_address(text, header) if len(text) < 256 else parse_nameaddr(text, 0, header)
+
+
 def parse_nameaddr_list(text: str, base: int = 0, header: int = -1) -> list[NameAddr]:
     """The addresses of a comma list (Route, Record-Route, Path ...). Raises SipParseError("bad header"), also when empty."""
+    if "," not in text:
+        return [parse_nameaddr(text, base, header)]
     found: list[NameAddr] = []
     for start, end in comma_spans(text):
         display, uri, params, bracketed, uri_start = _parse_item(text[start:end])

@@ -10,6 +10,7 @@ other line; whatever else comes from the network (folds, bare line feeds, lines 
 follows OpenSIPS: a line without colon swallows the next one and becomes one unknown header with it.
 """
 
+from itertools import accumulate, repeat
 from typing import Final
 
 from engine.errors import SipParseError
@@ -23,6 +24,7 @@ from engine.sip.headers import (
     parse_nameaddr,
     parse_nameaddr_list,
     parse_vias,
+    shared_nameaddr,
 )
 from engine.sip.names import KNOWN, SPELLINGS, canonical
 
@@ -39,6 +41,7 @@ class _CanonicalNames(dict[str, str]):
 
 
 _CANONICAL: Final = _CanonicalNames(SPELLINGS)
+_canonical_of: Final = _CANONICAL.__getitem__
 
 
 class Message:
@@ -47,7 +50,7 @@ class Message:
     __slots__ = (
         "text", "names", "is_request", "version", "first_line_end", "headers_end", "body_start", "damage",
         "_raws", "_values", "_starts", "_vias", "_from", "_to", "_cseq_number", "_cseq_method", "_contacts", "_routes",
-        "_length",
+        "_length", "_has_identity",
     )
 
     is_request: bool
@@ -66,13 +69,14 @@ class Message:
         self._contacts: list[ContactValue] | None = None
         self._routes: list[NameAddr] | None = None
         self._length = -1
+        self._has_identity = -1
         self.damage = ""
         """Why the head cannot be read to its end, "" when it can; check() raises it."""
         if lines is not None:
-            raws, colons, values = zip(*[line.partition(":") for line in lines])
+            raws, colons, values = zip(*map(str.partition, lines, repeat(":")))
             if colons.count(":") == len(lines):
                 try:
-                    self.names: list[str] = [_CANONICAL[raw] for raw in raws]
+                    self.names: list[str] = list(map(_canonical_of, raws))
                     """Canonical name of each header line, in order."""
                     self._raws: tuple[str, ...] = raws
                     self._values: tuple[str, ...] = values
@@ -123,17 +127,11 @@ class Message:
         starts = self._starts
         if starts is not None:
             return starts[i], starts[i + 1]
-        raws, values = self._raws, self._values
-        start = self.first_line_end
-        if i < 4:
-            for k in range(i):
-                start += len(raws[k]) + len(values[k]) + 3
-            return start, start + len(raws[i]) + len(values[i]) + 3
-        starts = [start]
-        for k, raw in enumerate(raws):
-            start += len(raw) + len(values[k]) + 3
-            starts.append(start)
-        self._starts = starts
+        if i == 0:
+            start = self.first_line_end
+            return start, start + len(self._raws[0]) + len(self._values[0]) + 3
+        sizes = [len(raw) + len(value) + 3 for raw, value in zip(self._raws, self._values)]
+        starts = self._starts = list(accumulate(sizes, initial=self.first_line_end))
         return starts[i], starts[i + 1]
 
     def value_start(self, i: int) -> int:
@@ -184,20 +182,20 @@ class Message:
 
     def _read_vias(self) -> list[Via]:
         found: list[Via] = []
-        values = self._values
+        names, values = self.names, self._values
+        done = 0
         if self._starts is None:
+            # Vias stand on top as a rule: their offsets are known without those of all other headers.
             start = self.first_line_end
-            left = self.names.count("via")
-            raws = self._raws
-            for i, name in enumerate(self.names):
-                if name == "via":
-                    found += parse_vias(values[i], start + len(raws[i]) + 1, i)
-                    left -= 1
-                if not left:
+            for name in names:
+                if name != "via":
                     break
-                start += len(raws[i]) + len(values[i]) + 3
-        else:
-            for i in self.positions("via"):
+                value_start = start + len(self._raws[done]) + 1
+                found += parse_vias(values[done], value_start, done)
+                start = value_start + len(values[done]) + 2
+                done += 1
+        if names.count("via") > done:
+            for i in self.positions("via")[done:]:
                 found += parse_vias(values[i], self.value_start(i), i)
         self._vias = found
         return found
@@ -230,7 +228,7 @@ class Message:
 
     def _address(self, name: str) -> NameAddr:
         i = self.names.index(name)
-        return parse_nameaddr(self._values[i], 0, i)
+        return shared_nameaddr(self._values[i], i)
 
     @property
     def from_tag(self) -> str | None:
@@ -243,6 +241,23 @@ class Message:
         """Tag of To, None without To or tag. Raises SipParseError."""
         address = self.to
         return None if address is None else address.tag
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether From, To, Call-ID and CSeq are there and can be read: what dialogs and transactions are known by (RFC 3261
+        8.1.1). Judged once, because every step of a transaction asks."""
+        found = self._has_identity
+        if found < 0:
+            found = self._has_identity = self._judge_identity()
+        return found > 0
+
+    def _judge_identity(self) -> int:
+        if "call-id" not in self.names:
+            return 0
+        try:
+            return 1 if self.from_ is not None and self.cseq_method is not None and self.to is not None else 0
+        except SipParseError:
+            return 0
 
     @property
     def call_id(self) -> str | None:
@@ -362,10 +377,10 @@ class Message:
             self._read_vias()
         if "cseq" in names:
             self._read_cseq()
-        count = names.count("to")
-        if count:
-            self._to = parse_nameaddr(self._values[names.index("to")], 0, names.index("to"))
-            if count > 1:
+        if "to" in names:
+            at = names.index("to")
+            self._to = shared_nameaddr(self._values[at], at)
+            if "to" in names[at + 1:]:
                 for i in self.positions("to"):
                     parse_nameaddr(self._values[i])
         if "content-length" in names:

@@ -42,7 +42,7 @@ _STRICT: Final[frozenset[str]] = frozenset(("user", "ttl", "method", "maddr", "t
 class SipUri:
     """A sip, sips, tel or urn URI. Read only. For tel the number is the user and host is ""; urn has neither."""
 
-    __slots__ = ("text", "scheme", "user", "password", "host", "port", "params", "headers", "_list")
+    __slots__ = ("text", "scheme", "user", "password", "host", "port", "params", "headers", "_list", "_proto")
 
     def __init__(
         self, text: str, scheme: str, user: str | None, password: str | None, host: str, port: int | None, params: str,
@@ -63,6 +63,7 @@ class SipUri:
         self.headers = headers
         """Text behind the question mark."""
         self._list: list[tuple[str, str | None]] | None = None
+        self._proto = ""
 
     def __str__(self) -> str:
         return self.text
@@ -92,7 +93,7 @@ class SipUri:
 
     def param(self, name: str) -> str | None:
         """Value of a parameter (name in lower case): "" when it has none, None when it is absent."""
-        if not self.params:
+        if not self.params or (self._list is None and name not in self.params.lower()):
             return None
         for key, value in self.param_list:
             if key == name or key.lower() == name:
@@ -114,10 +115,13 @@ class SipUri:
     @property
     def proto(self) -> str:
         """The protocol the URI asks for: its transport, else tls for sips and udp for the rest (sips over tcp is tls)."""
-        transport = self.transport
-        if self.scheme == "sips":
-            return "tls" if transport in ("", "tcp", "udp", "tls") else "wss" if transport == "ws" else transport
-        return transport or "udp"
+        found = self._proto
+        if not found:
+            found = self.transport or "udp"
+            if self.scheme == "sips":
+                found = "tls" if found in ("tcp", "udp", "tls") else "wss" if found == "ws" else found
+            self._proto = found
+        return found
 
     @property
     def port_or_default(self) -> int:
