@@ -19,6 +19,9 @@ from engine.transport.interfaces import addresses_of
 Receiver = Callable[[bytes, str, int, "ListenSocket", Any], None]
 Failed = Callable[[TransportError], None]
 
+_MAX_MYSELF: Final = 4096
+"""Answers of is_myself() that are kept."""
+
 E_SEND: Final = -477
 E_NO_SOCKET: Final = -7
 E_BAD_ADDRESS: Final = -476
@@ -145,6 +148,7 @@ class Sockets:
         self._streams: dict[str, StreamTransport] = {}
         self._by_name: dict[str, ListenSocket] = {}
         self._first: dict[tuple[str, bool], ListenSocket] = {}
+        self._myself: dict[tuple[str, int, str], bool] = {}
 
     # ---- set up ----
 
@@ -176,6 +180,7 @@ class Sockets:
         return made
 
     def _register(self, socket: ListenSocket) -> None:
+        self._myself.clear()
         self.all.append(socket)
         self._by_name[socket.name] = socket
         self._first.setdefault((socket.proto, ":" in socket.ip), socket)
@@ -183,11 +188,13 @@ class Sockets:
     def advertise(self, host: str | None, port: int | None) -> None:
         """Set the global advertised address and port."""
         self.advertised_address = host
+        self._myself.clear()
         for socket in self.all:
             socket.advertise(host, port)
 
     def add_alias(self, host: str, port: int = 0, proto: str = "", subdomains: bool = False) -> None:
         """One more name that is this server; port 0 and proto "" match all."""
+        self._myself.clear()
         self.aliases.append(Alias("" if proto in ("any", "*") else proto.lower(), host.lower().strip("[]"), port, subdomains))
 
     def open(self) -> None:
@@ -288,7 +295,19 @@ class Sockets:
 
     def is_myself(self, host: str, port: int = 0, proto: str = "") -> bool:
         """Is that this server? Listening addresses and names, their AS names, the global advertised address, aliases; port 0
-        and proto "" match any. Host names are compared without case."""
+        and proto "" match any. Host names are compared without case. Answers are kept: every Route and every domain asks."""
+        key = (host, port, proto)
+        known = self._myself.get(key)
+        if known is None:
+            known = self._judge_myself(host, port, proto)
+            if len(host) < 256:                     # hosts come from the network, so what is kept has an end
+                if len(self._myself) >= _MAX_MYSELF:
+                    self._myself.clear()
+                self._myself[key] = known
+        return known
+
+    def _judge_myself(self, host: str, port: int, proto: str) -> bool:
+        """is_myself() without memory."""
         host = host.lower()
         if host[:1] == "[":
             host = host[1:-1]
