@@ -46,7 +46,7 @@ class Maxfwd(Module):
         if number == 0:
             return -1
         left = min(number - 1, self.max_limit)
-        ctx.new_edits().replace(start, end, str(left).rjust(end - start))
+        ctx.new_edits().replace(start, end, f"{left:>{end - start}}")
         return 1
 
     @function(REQUEST | FAILURE | BRANCH)

@@ -48,7 +48,8 @@ class Sl(Module):
         if msg.method != "ACK" or self.server.now() >= self._acks_until:  # type: ignore[attr-defined]
             return True
         try:
-            if msg.to_tag != to_tag(self._tag_prefix, msg):  # type: ignore[arg-type]
+            tag = msg.to_tag
+            if not tag or not tag.startswith(self._tag_prefix) or tag != to_tag(self._tag_prefix, msg):  # type: ignore[arg-type]
                 return True
         except SipParseError:
             return True

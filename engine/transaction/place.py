@@ -9,14 +9,11 @@ def source_marks(via: Via, src_ip: str, src_port: int, force_rport: bool) -> tup
     The address is written when it differs from what Via says (maddr goes before host), and along with every port; the port
     when Via has an rport parameter, whatever its value, or force_rport() was called.
     """
-    params = via.params
-    wants_port = force_rport
-    if not wants_port and "rport" in params.lower():
-        wants_port = via.rport is not None
-    if wants_port:
+    params = via.params.lower()
+    if force_rport or ("rport" in params and via.rport is not None):
         return src_ip, src_port
     host = via.host
-    if "maddr" in params.lower():
+    if "maddr" in params:
         host = via.maddr or host
     if host[:1] == "[":
         host = host[1:-1]

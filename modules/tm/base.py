@@ -223,7 +223,7 @@ class TmBase(Module):
             else:
                 self._count_ended(transaction)
         for branch, actions in ended:
-            transaction.enter(lambda branch=branch, actions=actions: self._timed_out(branch, actions))  # type: ignore[misc]
+            transaction.enter(self._timed_out, branch, actions)
         transaction.arm(now)
 
     def _timed_out(self, branch: ClientBranch, actions: int) -> None:

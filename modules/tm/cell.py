@@ -158,7 +158,7 @@ class Transaction:
         """t_add_hdrs(): for ACK and CANCEL made here."""
         self.busy = False
         """A reply or a timeout is being processed; another one waits in queue."""
-        self.queue: list[Callable[[], None]] | None = None
+        self.queue: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
         self.timer: Any = None
         self.slots: dict[str, Any] = {}
         self.to_tags: set[str | None] | None = None
@@ -257,26 +257,26 @@ class Transaction:
 
     # ---- one thing at a time ----
 
-    def enter(self, call: Callable[[], None]) -> None:
-        """Do call() now, or after what is being done: a route that waits must not be overtaken by the next reply."""
+    def enter(self, call: Callable[..., None], *args: Any) -> None:
+        """Do call(*args) now, or after what is being done: a route that waits must not be overtaken by the next reply."""
         if self.busy:
             if self.queue is None:
                 self.queue = []
-            self.queue.append(call)
+            self.queue.append((call, args))
             return
         self.busy = True
         table = self.table
         try:
-            call()
+            call(*args)
         except Exception as error:
             if table is None:
                 raise
             table.on_error(error)
         while self.queue:
             waiting, self.queue = self.queue, None
-            for waiting_call in waiting:
+            for waiting_call, waiting_args in waiting:
                 try:
-                    waiting_call()
+                    waiting_call(*waiting_args)
                 except Exception as error:
                     if table is None:
                         raise

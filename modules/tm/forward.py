@@ -13,7 +13,7 @@ from engine.sip.edits import Edits
 from engine.sip.uri import SipUri, parse_uri
 from engine.transaction.key import reversed_hex
 from engine.transport.address import Target, plain_ip, split_host_port
-from engine.transport.blacklists import Rule
+from engine.transport.blacklists import SLOT, Rule
 from modules.shared.replies import place_of
 from modules.tm.answers import Answers
 from modules.tm.api import REQUEST_BUILT
@@ -277,11 +277,13 @@ class Forwarding(Answers):
             return "", edits
         top: str = record.lines_for(run, socket)
         first = run.msg.first_line_end
-        if top and edits and any(change[0] == first and change[2] for change in edits.changes):
-            # What a script put on top (Max-Forwards) stays above Record-Route.
-            edits = edits.copy()
-            edits.insert(first, top)
-            return "", edits
+        if top and edits:
+            for start, _, text in edits.changes:
+                if start == first and text:
+                    # What a script put on top (Max-Forwards) stays above Record-Route.
+                    edits = edits.copy()
+                    edits.insert(first, top)
+                    return "", edits
         return top, edits
 
     @staticmethod
@@ -308,7 +310,7 @@ class Forwarding(Answers):
         code = E_SEND
         while True:
             target = branch.targets[0]
-            if self._is_blocked(run, target, branch.data):
+            if run.slots is not None and self._is_blocked(run.slots, target, branch.data):
                 code = E_BLOCKED
                 self.log.info("%s is blacklisted", target)
             else:
@@ -342,10 +344,10 @@ class Forwarding(Answers):
         name = self.server.settings.tcp_no_new_conn_bflag
         return self.server.registry.branch_flag_names.known(name) if name else 0
 
-    def _is_blocked(self, run: Context, target: Target, data: bytes) -> bool:
-        """Whether a blacklist of this message forbids the destination."""
-        return run.slots is not None and self.server.blacklists.blocks(  # type: ignore[no-any-return]
-            run.slots, target, lambda: data.decode("latin-1"))
+    def _is_blocked(self, slots: dict[str, Any], target: Target, data: bytes) -> bool:
+        """Whether a blacklist of this message (SLOT of its run) forbids the destination."""
+        return SLOT in slots and self.server.blacklists.blocks(  # type: ignore[no-any-return]
+            slots, target, lambda: data.decode("latin-1"))
 
     def _distrust(self, target: Target) -> None:
         """An address has failed and another one is tried: keep it on the list "dns" for a while (disable_dns_blacklist=no)."""
@@ -362,7 +364,7 @@ class Forwarding(Answers):
         if transaction.table is None or client is None or branch.last_code >= 200 or branch.dead:
             return
         self.log.error("connection to %s failed: %s", branch.target, error)
-        self.server.defer(lambda: transaction.enter(lambda: self._try_next(branch)))
+        self.server.defer(lambda: transaction.enter(self._try_next, branch))
 
     def _try_next(self, branch: ClientBranch) -> None:
         """Send a branch whose connection failed to its next address; without one it ends with 477."""

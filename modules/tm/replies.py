@@ -55,7 +55,7 @@ class Replies(Forwarding):
             return True
         if branch.client is None:
             return True
-        transaction.enter(lambda: self._process(transaction, branch, ctx))
+        transaction.enter(self._process, transaction, branch, ctx)
         return True
 
     def _process(self, transaction: Transaction, branch: ClientBranch, ctx: Context) -> None:

@@ -9,11 +9,12 @@ from engine.script.faults import note_fault
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 from engine.transaction.key import stateless_branch
+from engine.transaction.place import source_marks
 from engine.transaction.server import WAITING, Server
 from engine.transport.address import Target
 from modules.shared.replies import error_reply, place_of
 from modules.tm.api import CREATED
-from modules.tm.base import E_BAD_REQUEST, E_TUPLE, SCRIPT_CODES, run_state
+from modules.tm.base import E_BAD_REQUEST, E_TUPLE, SCRIPT_CODES, RunState, run_state
 from modules.tm.cell import LOCAL_REPLY, Transaction
 from modules.tm.replies import Replies
 
@@ -31,17 +32,6 @@ class Requests(Replies):
 
     # ---- matching and making ----
 
-    def _headers_there(self, ctx: Context) -> bool:
-        """Whether a request has what a transaction is identified by (RFC 3261 8.1.1)."""
-        msg = ctx.msg
-        names = msg.names
-        if "from" not in names or "to" not in names or "call-id" not in names or "cseq" not in names:
-            return False
-        try:
-            return msg.from_ is not None and msg.cseq_number is not None and msg.to is not None
-        except SipParseError:
-            return False
-
     def t_newtran(self, ctx: Context) -> int:
         """Make the transaction of a request. 1 made (or an ACK nobody knows), 0 a retransmission or an ACK that was absorbed,
         negative: -9 headers missing, -400 a broken Request-URI, -1 there is one already."""
@@ -49,7 +39,7 @@ class Requests(Replies):
             self.log.error("the transaction exists already")
             return -1
         msg: Request = ctx.msg  # type: ignore[assignment]
-        if not self._headers_there(ctx):
+        if not msg.has_identity:
             self.log.error("too few headers for a transaction")
             return E_TUPLE
         method = msg.method
@@ -113,6 +103,10 @@ class Requests(Replies):
     def _find_ack(self, ctx: Context) -> int:
         """1: to a negative or local reply of a transaction here, -2: end to end (kept in the run's state), -1: unknown."""
         msg: Request = ctx.msg  # type: ignore[assignment]
+        state: RunState | None = ctx.tm
+        if state is not None and state.end_to_end is not None and state.end_to_end.table is not None:
+            # t_check_trans() has looked already.
+            return -2
         try:
             known = self.table.find_invite(msg)
             if known is not None and not (200 <= known.status < 300):
@@ -138,7 +132,7 @@ class Requests(Replies):
     def check_trans(self, ctx: Context) -> int:
         """t_check_trans()."""
         msg: Request = ctx.msg  # type: ignore[assignment]
-        if not self._headers_there(ctx):
+        if not msg.has_identity:
             return 0
         if msg.method == "CANCEL":
             return 1 if self._cancelled_by(ctx) is not None else -1
@@ -253,7 +247,7 @@ class Requests(Replies):
         if placeholder is not None:
             # Nobody will be woken any more. Branches that really ring decide with their answers.
             if not self._open_or_cancelled(invite):
-                invite.enter(lambda: self._branch_ended(placeholder, 487))
+                invite.enter(self._branch_ended, placeholder, 487)
         elif invite.suspended and not invite.branches:
             # A call held by async() has nobody to ask: the caller need not wait for the script.
             self._answer(invite, invite.context, 487, "Request Terminated")
@@ -295,7 +289,8 @@ class Requests(Replies):
             self.log.error("next hop %s of an ACK cannot be resolved", ctx.dst_uri or ctx.ruri)
             return -4
         code = -6
-        place = place_of(ctx)
+        # An ACK is never answered: only what its Via is told is of interest, not where replies would go.
+        received, rport = source_marks(msg.via, ctx.src_ip, ctx.src_port, ctx.force_rport)
         for target in targets:
             socket = self.server.sockets.pick(target.proto, target.ip, ctx.socket, ctx.send_socket)
             if socket is None:
@@ -303,11 +298,11 @@ class Requests(Replies):
             top, edits = self._top_lines(ctx, socket)
             text = forward_request(
                 msg, request_uri=ctx.ruri or msg.request_uri, via=self._via_line(ctx, socket, key), top=top, edits=edits,
-                received=place.received, rport=place.rport, route_lines=f"Route: {ctx.path}\r\n" if ctx.path else None,
+                received=received, rport=rport, route_lines=f"Route: {ctx.path}\r\n" if ctx.path else None,
                 need_length=target.proto != "udp",
             )
             data = text.encode("latin-1")
-            if self._is_blocked(ctx, target, data):
+            if ctx.slots is not None and self._is_blocked(ctx.slots, target, data):
                 code = -5
                 continue
             try:

@@ -68,7 +68,7 @@ class Table:
             transaction.key = key
             self._requests[key] = transaction
             if transaction.is_invite:
-                call = transaction.call_key = call_key(transaction.request)
+                call = transaction.call_key = (transaction.call_id, transaction.cseq_number)
                 known = self._calls.get(call)
                 if known is None:
                     self._calls[call] = [transaction]

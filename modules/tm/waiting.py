@@ -62,7 +62,7 @@ class Waiting(Requests):
         placeholder = branch
         if placeholder.client is not None:
             placeholder.client.stop()
-        transaction.enter(lambda: self._branch_ended(placeholder, placeholder.timeout_code))
+        transaction.enter(self._branch_ended, placeholder, placeholder.timeout_code)
         return 1
 
     def _wait_no_more(self, transaction: Transaction) -> int:
@@ -74,7 +74,7 @@ class Waiting(Requests):
         others = [other for other in transaction.active if not other.placeholder and not other.dead]
         if others and all(other.last_code >= 300 for other in others):
             last = others[-1]
-            transaction.enter(lambda: self._decide_negative(transaction, last, last.last_code))
+            transaction.enter(self._decide_negative, transaction, last, last.last_code)
         return 1
 
     # ---- injection ----
@@ -139,7 +139,7 @@ class Waiting(Requests):
         if transaction is None:
             if ctx.msg.method == "ACK":  # type: ignore[attr-defined]
                 # An ACK is never answered, so nothing but this run has to be kept.
-                return 1 if self._headers_there(ctx) else -9
+                return 1 if ctx.msg.has_identity else -9
             code = self.t_newtran(ctx)
             if code <= 0:
                 return code
