@@ -136,7 +136,12 @@ def _check(server: Server, options: Options) -> int:
 
 
 def _tune_garbage() -> None:
-    """What start-up made stays: take it out of collections. Messages make garbage without cycles, so look for it rarely."""
+    """What start-up made stays: take it out of collections. Messages make garbage without cycles, so look for it rarely.
+
+    Measured with 5000 registrations and 500 calls a second: Python's own 700 objects cost 160 µs a call and pauses of 180 ms; at
+    20 000 nothing is collected, because what calls make they free again (tests/modules/test_tm_memory.py). While 60 000 phones
+    register it is 9 collections, 0.6 µs a REGISTER, 9 ms the longest; 50 000 saves 0.2 µs more for longer pauses.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
