@@ -14,8 +14,8 @@ from modules.shared.reg.reading import _USUAL_CONTACT
 
 PIECES = st.sampled_from((
     "sip:", "sips:", "tel:", "bob", "joe.doe+1", "%41", "@", "example.com", "192.0.2.1", "[2001:db8::1]", ":", "5060", "59999",
-    "60000", "65535", "65536", ";", "transport=tcp", "ob", "lr", "=", "?", "a=b", "<", ">", '"', "Bob", '"Bob, B"', ",", " ", "\t",
-    "*", "q=0.5", "expires=60", '+sip.instance="<urn:uuid:1>"', "\\", "\xe4", "",
+    "60000", "65535", "65536", ";", "transport=tcp", "ob", "lr", "=", "?", "a=b", "<", ">", '"', "Bob", '"Bob, B"', ",", " ",
+    "\t", "*", "q=0.5", "expires=60", '+sip.instance="<urn:uuid:1>"', "\\", "\xe4", "",
 ))
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 URIS = st.tuples(st.just("sip:"), TEXTS, st.just("@"), TEXTS, st.sampled_from(("", ":5080", ":65536")), TEXTS).map("".join)
