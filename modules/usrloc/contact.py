@@ -24,6 +24,8 @@ RECORD_KEYS: Final = "_urec_kvs"
 
 _CLABEL_MASK: Final = (1 << 14) - 1
 _WORD: Final = 0xFFFFFFFF
+_PLAIN: Final = frozenset(("contact", "callid", "cseq", "q", "flags", "cflags", "socket", "instance", "last_modified"))
+"""Fields of a contact that are taken over as they come."""
 
 
 def aor_hash(aor: str) -> int:
@@ -124,7 +126,9 @@ class Contact:
     def change(self, fields: dict[str, Any]) -> None:
         """Take over changed fields."""
         for name, value in fields.items():
-            if name == "expires":
+            if name in _PLAIN:
+                setattr(self, name, value)
+            elif name == "expires":
                 self.expires = int(value)
             elif name == "received" or name == "path" or name == "attr":
                 setattr(self, name, intern(str(value or "")))
@@ -159,7 +163,7 @@ class Contact:
 class Record:
     """One AoR with its contacts (modules.usrloc.api.Urecord)."""
 
-    __slots__ = ("aor", "domain", "contacts", "aor_hash", "label", "next_label", "_kv")
+    __slots__ = ("aor", "domain", "contacts", "last_id", "_kv")
 
     def __init__(self, aor: str, domain: Domain) -> None:
         self.aor = aor
@@ -167,12 +171,14 @@ class Record:
         """The table it belongs to."""
         self.contacts: list[Contact] = []
         """In the order lookup() uses."""
-        self.aor_hash = aor_hash(aor)
-        # Random labels: ids can neither be guessed nor collide with those of another server on the same table.
-        chance = int.from_bytes(os.urandom(6), "big")
-        self.label = chance & _WORD
-        self.next_label = chance >> 34
+        self.last_id = 0
+        """The contact id given last, 0 before the first: the next one counts on from it."""
         self._kv: dict[str, Any] | None = None
+
+    @property
+    def aor_hash(self) -> int:
+        """Hash of the AoR, by which OpenSIPS chooses the slot of a record."""
+        return aor_hash(self.aor)
 
     @property
     def kv(self) -> dict[str, Any]:
@@ -192,18 +198,20 @@ class Record:
 
     def continue_after(self, contact_id: int) -> None:
         """Ids to come follow on this one, so that their order is that of registration."""
-        _, self.label, label = unpack_contact_id(contact_id)
-        self.next_label = label + 1
+        self.last_id = contact_id
 
     def new_contact_id(self) -> int:
         """An id no contact of this record has."""
-        if not self.contacts:
-            label = self.next_label
-            self.next_label = label + 1
-            return pack_contact_id(self.aor_hash, self.label, label)
-        taken = {contact.contact_id for contact in self.contacts}
-        while True:
-            made = pack_contact_id(self.aor_hash, self.label, self.next_label)
-            self.next_label += 1
-            if made not in taken:
-                return made
+        made = self.last_id
+        if made == 0:
+            # Random labels: ids can neither be guessed nor collide with those of another server on the same table.
+            chance = int.from_bytes(os.urandom(6), "big")
+            made = pack_contact_id(aor_hash(self.aor), chance >> 16, chance)
+        else:
+            taken = [contact.contact_id for contact in self.contacts]
+            while True:
+                made = made & ~_CLABEL_MASK | made + 1 & _CLABEL_MASK
+                if made not in taken:
+                    break
+        self.last_id = made
+        return made
