@@ -34,7 +34,7 @@ golden: $(STAMP)
 	@$(PY) -m pytest tests/golden
 
 check: $(STAMP)
-	@$(PY) -m ruff check --line-length 130 --select E,F,W,B --ignore B905,B008 --exclude tests/golden engine modules tests
+	@$(PY) -m ruff check --line-length 150 --select E,F,W,B --ignore B905,B008 --exclude tests/golden engine modules tests
 	@$(PY) -m mypy
 
 docs: $(STAMP)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import asyncio_dgram
 
@@ -134,7 +135,7 @@ def headers(text: str, name: str) -> str:
 class Agent:
     """A phone on a datagram socket."""
 
-    def __init__(self, name: str, stream: asyncio_dgram.aio.DatagramStream, ladder: Ladder) -> None:
+    def __init__(self, name: str, stream: Any, ladder: Ladder) -> None:
         self.name = name
         self.stream = stream
         self.ladder = ladder

@@ -10,7 +10,7 @@ from email.utils import formatdate
 from typing import Annotated
 
 from engine.module import BRANCH, ERROR, FAILURE, LOCAL, ONREPLY, REQUEST, ConfigError, Context, Pattern, Var, function
-from engine.sip.message import Message
+from engine.sip.message import Message, Request, Response
 from engine.sip.names import METHODS, canonical
 
 MESSAGE_ROUTES = REQUEST | ONREPLY | FAILURE | BRANCH | LOCAL
@@ -93,7 +93,8 @@ class HeaderFunctions:
     @function(REQUEST | FAILURE | BRANCH)
     def append_urihf(self, ctx: Context, prefix: str, suffix: str) -> int:
         """Append a header made of prefix, the Request-URI as received and suffix. 1."""
-        ctx.new_edits().insert(end_of_headers(ctx.msg), f"{prefix}{ctx.msg.request_uri}{suffix}")
+        msg: Request = ctx.msg  # type: ignore[assignment]
+        ctx.new_edits().insert(end_of_headers(msg), f"{prefix}{msg.request_uri}{suffix}")
         return 1
 
     @function(MESSAGE_ROUTES, hname=canonical)
@@ -153,8 +154,8 @@ class HeaderFunctions:
     @function(MESSAGE_ROUTES, wanted=methods)
     def is_method(self, ctx: Context, wanted: Annotated[frozenset[str], "str"]) -> bool:
         """Is the method (of a reply: that of its CSeq) the given one, or one of "INVITE|ACK"? 1 / -1."""
-        method = ctx.msg.method
-        return method in wanted or method.upper() in wanted
+        method: str | None = ctx.msg.method  # type: ignore[attr-defined]
+        return method in wanted or (method is not None and method.upper() in wanted)
 
     @function(MESSAGE_ROUTES)
     def has_totag(self, ctx: Context) -> bool:
@@ -171,7 +172,7 @@ class HeaderFunctions:
     def change_reply_status(self, ctx: Context, code: int, reason: str) -> int:
         """Give a reply another status code and reason before it is relayed. Code and new code must both be below 300 or
         both above. 1 / -1."""
-        response = ctx.msg
+        response: Response = ctx.msg  # type: ignore[assignment]
         if not 100 <= code <= 699 or (response.status_code < 300) != (code < 300):
             return -1
         line_end = response.text.index("\n") + 1

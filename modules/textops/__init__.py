@@ -7,14 +7,17 @@ what they change is recorded and applied when the message leaves.
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 from engine.errors import SipParseError
-from engine.module import BRANCH, FAILURE, LOCAL, ONREPLY, REQUEST, Context, Module, Pattern, Raw, ScriptError, function
+from engine.module import BRANCH, FAILURE, LOCAL, ONREPLY, REQUEST, Context, Module, Pattern, ScriptError, function
 from engine.script.subst import Subst, parse_subst
 from engine.script.variables.binder import Binder
 from engine.sip.uri import parse_uri
 
 ROUTES = REQUEST | ONREPLY | FAILURE | BRANCH | LOCAL
+SubstParam = Annotated[Subst, "raw"]
+"""Written as a text, made a Subst by the fixup; formats in it are the expression's own business."""
 URI_ROUTES = REQUEST | ONREPLY | FAILURE | BRANCH
 
 
@@ -109,12 +112,12 @@ class TextOps(Module):
     # ---- subst ----
 
     @function(ROUTES, expression="substitution")
-    def subst(self, ctx: Context, expression: Raw[str]) -> bool:
+    def subst(self, ctx: Context, expression: SubstParam) -> bool:
         """Substitute in the headers: "/expression/replacement/flags", \\1..\\9 and variables in the replacement. 1 / -1."""
         return self._subst(ctx, expression, ctx.msg.text.index("\n") + 1)
 
     @function(ROUTES, expression="substitution")
-    def subst_body(self, ctx: Context, expression: Raw[str]) -> bool:
+    def subst_body(self, ctx: Context, expression: SubstParam) -> bool:
         """The same in the body. 1 / -1."""
         return self._subst(ctx, expression, ctx.msg.body_start)
 
@@ -139,7 +142,7 @@ class TextOps(Module):
         return result if count else None
 
     @function(URI_ROUTES, expression="substitution")
-    def subst_uri(self, ctx: Context, expression: Raw[str]) -> bool:
+    def subst_uri(self, ctx: Context, expression: SubstParam) -> bool:
         """Substitute in the Request-URI. 1 / -1."""
         uri = self._applied(ctx, expression, ctx.ruri or "")
         if uri is None:
@@ -148,7 +151,7 @@ class TextOps(Module):
         return True
 
     @function(URI_ROUTES, expression="substitution")
-    def subst_user(self, ctx: Context, expression: Raw[str]) -> bool:
+    def subst_user(self, ctx: Context, expression: SubstParam) -> bool:
         """Substitute in the user part of the Request-URI. 1 / -1."""
         uri = ctx.ruri or ""
         try:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tests.helpers import Harness
 
-SDP = "v=0\r\no=user1 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+SDP = "v=0\r\no=user1 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\n" \
+    "c=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 
 
 def request(method: str, uri: str, number: int, cseq: int, *, to_tag: str = "", route: str = "", body: str = "", branch: str = "") -> str:

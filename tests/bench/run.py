@@ -2,7 +2,8 @@
 
 Every server runs the same work (script.cfg; kamailio.cfg says the same in Kamailio's words) on loopback with one UDP worker.
 The figure is CPU time of the server's processes (user and system, from /proc) divided by the work done; wall-clock time on a
-shared machine is noise and not looked at. "compiled" is the copy that `make fast` builds. OpenSIPS is taken from $OPENSIPS (its binary) with $OPENSIPS_MPATH (its modules).
+shared machine is noise and not looked at. "compiled" is the copy that `make fast` builds.
+OpenSIPS is taken from $OPENSIPS (its binary) with $OPENSIPS_MPATH (its modules).
 
     python -m tests.bench.run [--registers 20000] [--calls 5000] [--rate 400] [--only ours,compiled,kamailio,opensips]
 """
@@ -190,7 +191,7 @@ def commands(folder: str, wanted: list[str]) -> list[tuple[str, list[str], int]]
     if opensips:
         port = free_port()
         cfg = render("script.cfg", "opensips.cfg", port, os.environ.get("OPENSIPS_MPATH", ""))
-        found.append(("opensips", [opensips, "-F", "-f", cfg, "-w", folder], port))
+        found.append(("opensips", [opensips, "-F", "-m", "512", "-f", cfg, "-w", folder], port))
     return [one for one in found if not wanted or one[0] in wanted]
 
 

@@ -71,7 +71,8 @@ def test_methods_and_codes() -> None:
         'rest_put("http://HTTP/p", "\xe4", "text/x", $var(b), $var(t));', show("$rc [$var(b)] $var(t)"),
         'rest_get("HTTP/moved", $var(b), , $var(c));', show("$rc $var(b) $var(c)"),
         f'$var(b) = "old"; rest_get("http://127.0.0.1:{closed}/", $var(b), , $var(c));', show("$rc $var(b) $var(c)"),
-        'rest_get("ftp://HTTP/", $var(b), , $var(c));', show("$rc $var(c)"), 'rest_get("http://HTTP/big", $var(b), , $var(c));', show("$rc $var(b) $var(c)"), 'rest_get("http://HTTP/a", $ci);',
+        'rest_get("ftp://HTTP/", $var(b), , $var(c));', show("$rc $var(c)"),
+        'rest_get("http://HTTP/big", $var(b), , $var(c));', show("$rc $var(b) $var(c)"), 'rest_get("http://HTTP/a", $ci);',
         show("$rc"),
     ])
     with running(body, {"rest_client.max_transfer_size": 4}) as (server, _):
