@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from engine.errors import ScriptError, TransportError
-from engine.script.context import ONREPLY, REQUEST, Context
+from engine.script.context import EVENT, ONREPLY, REQUEST, STARTUP, TIMER, Context
 from engine.script.runtime import Runtime
 from engine.workers import in_worker
 
+WITHOUT_REQUEST: Final = EVENT | TIMER | STARTUP
 TIMED_OUT: Final = -2
 """$rc of a resume route when the timeout of async() ended the wait."""
 
@@ -34,6 +35,8 @@ class Suspension:
     # ------------------------------------------------------------------------------------------------------------ async
     def start_async(self, ctx: Context, call: Callable[..., Any], args: tuple[Any, ...], route: str, timeout: int) -> int:
         """async(call(*args), route, timeout): 0, the run has ended (whatever came of it)."""
+        if ctx.kind & WITHOUT_REQUEST:
+            return self._start_without_request(ctx, call, args, route, timeout)
         hook = self.server.async_hook
         if hook is None:
             self.runtime.log.error("async() needs the module tm, which is not loaded")
@@ -57,6 +60,25 @@ class Suspension:
             hook.resumed(ctx)
             return self._resume_here(ctx, route, code)
         self.server.spawn(self._finish(ctx, hook, result, route, timeout), f"async {route}")
+        return 0
+
+    def _start_without_request(self, ctx: Context, call: Callable[..., Any], args: tuple[Any, ...], route: str, timeout: int) -> int:
+        """async() where there is no request and so no transaction: event, timer and startup routes."""
+        try:
+            result = call(*args)
+        except Exception as error:
+            result = self.runtime.fault(ctx, error)
+        if not inspect.isawaitable(result):
+            return self._resume_here(ctx, route, code_of(result))
+
+        async def finish() -> None:
+            try:
+                found = await asyncio.wait_for(result, timeout or None)
+            except Exception as error:
+                found = self._failure(ctx, error)
+            await in_worker(self.server.workers, lambda: self._resume(ctx, route, self._code(ctx, found)))
+
+        self.server.spawn(finish(), f"async {route}")
         return 0
 
     def _wait_here(self, ctx: Context, result: Any, timeout: int) -> int:
