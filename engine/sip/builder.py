@@ -248,7 +248,7 @@ def reply(
 
 
 def _same_transaction(
-    msg: Request, method: str, request_uri: str, via: str, route_lines: str, to: str, headers: str, user_agent: str | None,
+    msg: Message, method: str, request_uri: str, via: str, route_lines: str, to: str, headers: str, user_agent: str | None,
 ) -> str:
     """ACK or CANCEL of a relayed request: same Via branch, From, Call-ID, CSeq number and Route set (RFC 3261 9.1, 17.1.1.3)."""
     names = msg.names
@@ -262,12 +262,12 @@ def _same_transaction(
 
 
 def ack_for_failure(
-    msg: Request, *, request_uri: str, via: str, reply_to: str, route_lines: str = "", headers: str = "",
+    msg: Message, *, request_uri: str, via: str, reply_to: str, route_lines: str = "", headers: str = "",
     user_agent: str | None = None,
 ) -> str:
     """The ACK to a negative reply (RFC 3261 17.1.1.3).
 
-    msg: the INVITE as received; request_uri, via, route_lines: those of the branch; reply_to: value of the reply's To;
+    msg: the INVITE as sent, or the reply: what is copied is the same in both; request_uri, via, route_lines: those of the branch; reply_to: value of the reply's To;
     headers: more lines (t_add_hdrs).
     """
     return _same_transaction(msg, "ACK", request_uri, via, route_lines, f"To: {reply_to}\r\n", headers, user_agent)

@@ -122,7 +122,7 @@ class Replies(Forwarding):
         sent = self._sent_request(branch)
         try:
             text = ack_for_failure(
-                msg if "from" in msg.names else sent,  # type: ignore[arg-type]
+                msg if "from" in msg.names else sent,
                 request_uri=branch.uri, via=sent.line(sent.names.index("via")), reply_to=msg.header("to") or "",
                 route_lines=self._route_lines(branch, sent), headers=branch.transaction.extra_headers,
                 user_agent=user_agent_line(self.server.settings),
