@@ -50,6 +50,9 @@ class Server:
         self, *, clock: Callable[[], float] | None = time.monotonic, log: LogRoot | None = None, compat: str = "3.6",
     ) -> None:
         self.compat = compat
+        self.speaks_31 = compat == "3.1"
+        """The script is one for OpenSIPS 3.1: by --compat, or because save() has letters for flags, which later ones refuse. What
+        differs on the wire then (comparison of contacts, Path in the ACK to a failure) is as 3.1 does it."""
         self.log = log or LogRoot()
         self.workers = Workers()
         self.workers.on_error = self._unexpected

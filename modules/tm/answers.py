@@ -131,11 +131,10 @@ class Answers(TmBase):
         """The request of a branch as it left: its Via, Route set and addresses are those of its ACK and CANCEL."""
         return parse_message(branch.data)  # type: ignore[return-value]
 
-    @staticmethod
-    def _route_lines(branch: ClientBranch, sent: Request) -> str:
-        """Route set for the ACK and CANCEL of a branch. A Path that became its Route is left out, as OpenSIPS does: these
-        requests go to the same next hop, which knows the transaction."""
-        if branch.path and "route" not in branch.transaction.request.names:
+    def _route_lines(self, branch: ClientBranch, sent: Request) -> str:
+        """Route set for the ACK and CANCEL of a branch. A Path that became its Route is left out, as OpenSIPS 3.6 does: these
+        requests go to the same next hop, which knows the transaction. 3.1 wrote it (RFC 3261 17.1.1.3)."""
+        if branch.path and not self.server.speaks_31 and "route" not in branch.transaction.request.names:
             return ""
         return "".join([sent.line(i) for i in sent.positions("route")])
 

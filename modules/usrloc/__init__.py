@@ -102,6 +102,11 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
                     self._rows, self.log, self.server.spawn, self.mode.write == WRITE_THROUGH, self.max_contact_delete,
                 )
 
+    def cfg_validate(self, script: Any) -> None:
+        """The script has said which release it is for."""
+        for domain in self.domains.values():
+            domain.rules_31 = self.server.speaks_31
+
     async def child_init(self) -> None:
         if self._driver is not None:
             driver, url = self._driver
@@ -207,7 +212,7 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
                     name, self.server.wall, self._news, newest_first=newest_first, sink=self._writer, refresh=self._refresh,
                     lead=lambda: self._lead,
                 )
-            found.rules_31 = self.server.compat == "3.1"
+            found.rules_31 = self.server.speaks_31
             self.domains[name] = found
             self._register_statistics(found)
             if self._started and self._driver is not None:

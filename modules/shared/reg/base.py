@@ -8,7 +8,7 @@ from engine.module import ConfigError, Module, ScriptError, Value, modparam, nee
 from engine.sip.uri import parse_uri
 from modules.event_routing.api import EventRouting
 from modules.shared.reg.aor import AorRules
-from modules.shared.reg.flags import LookupFlags, SaveFlags, parse_lookup_flags, parse_save_flags
+from modules.shared.reg.flags import LookupFlags, SaveFlags, is_letters, parse_lookup_flags, parse_save_flags
 from modules.shared.reg.push import Push
 from modules.shared.reg.refusals import Refused
 from modules.shared.reg.wake import Wake
@@ -134,8 +134,10 @@ class RegBase(Module):
         return self.usrloc.domain(name)
 
     def save_flags(self, text: str) -> SaveFlags:
-        """Flags of save()."""
+        """Flags of save(). Letters make the script one for OpenSIPS 3.1: 3.6 refuses them."""
         try:
+            if is_letters(text):
+                self.server.speaks_31 = True
             return parse_save_flags(text)
         except ValueError as error:
             raise ConfigError(str(error)) from None

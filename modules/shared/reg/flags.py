@@ -104,14 +104,15 @@ def _number(flag: str, text: str) -> int:
     return int(text)
 
 
-def _is_letters(text: str, names: tuple[str, ...]) -> bool:
+def is_letters(text: str, names: tuple[str, ...] = ()) -> bool:
+    """Whether flags are letters of 3.1: there is neither hyphen nor comma nor equals sign, and it is no name by itself."""
     bare = re.sub(r"/.*/|<[^>]*>", "", text)
     return "-" not in bare and "=" not in bare and "," not in bare and bare.strip() not in names
 
 
 def parse_save_flags(text: str) -> SaveFlags:
     """The flags of save(). Raises ValueError for one that does not exist, and for an empty text as OpenSIPS does."""
-    words = _save_letters(text.strip()) if _is_letters(text, ()) and text.strip() else _words(text)
+    words = _save_letters(text.strip()) if is_letters(text, ()) and text.strip() else _words(text)
     flags = SaveFlags()
     for word in words:
         simple = _SAVE_NAMES.get(word)
@@ -163,7 +164,7 @@ def _save_letters(text: str) -> list[str]:
 
 def parse_lookup_flags(text: str) -> LookupFlags:
     """The flags of lookup(). Raises ValueError for one that does not exist, a broken regex, and an empty text."""
-    letters = _is_letters(text, ("global", "branch")) and text.strip()
+    letters = is_letters(text, ("global", "branch")) and text.strip()
     flags = LookupFlags()
     expression: str | None = None
     ignore_case = extended = False

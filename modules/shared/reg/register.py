@@ -94,5 +94,5 @@ class Registration(Storing):
         place = f"{socket.ip}:{socket.port}"
         public = gruu.public(contact.aor, contact.instance, "" if mod.usrloc.use_domain else place)
         temporary = gruu.temporary(contact.aor, contact.instance, contact.callid, place, mod.gruu_secret)
-        instance = contact.instance[1:-1] if mod.server.compat == "3.1" else contact.instance
+        instance = contact.instance[1:-1] if mod.server.speaks_31 else contact.instance
         return f';pub-gruu="{public}";temp-gruu="{temporary}";+sip.instance="{instance}"'

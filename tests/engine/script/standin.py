@@ -147,6 +147,7 @@ class StandIn:
         self.script = Script()
         self.async_hook: Any = None
         self.compat = "3.6"
+        self.speaks_31 = False
         self.cfg_path = ""
         self.preprocessor: str | None = None
         self.argv: list[str] = []
