@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,6 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
-
-from golden_harness.cli import Runner, build_parser  # noqa: E402
 
 JOBS = os.environ.get("GOLDEN_JOBS", "6")
 BASE_PORT = os.environ.get("GOLDEN_BASE_PORT", "15000")
@@ -47,17 +47,29 @@ def recordings(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
         str(item.callspec.params["case"]) for item in request.session.items
         if hasattr(item, "callspec") and "case" in item.callspec.params and not item.get_closest_marker("skip")
     ]
-    os.environ["PYTHONPATH"] = str(ROOT)
-    python = sys.executable
-    options = build_parser("").parse_args([
-        "check", *wanted, "--server", f"{python} -m engine -F -f {{cfg}} -w {{dir}}",
-        "--check-cmd", f"{python} -m engine -C -f {{cfg}}", "--mpath", f"{ROOT}/modules/", "--jobs", JOBS, "--base-port", BASE_PORT, "--patience", "1.5",
-    ])
     paths = sorted(wanted, key=lambda path: ("/wire/" not in path, path))
-    results = {result["case"]: result for result in Runner(options).run(paths)}
-    failed = [os.path.abspath(name) for name, result in results.items() if not result["ok"]]
+    results = _play(paths, JOBS)
+    failed = [name for name, result in results.items() if not result["ok"]]
     if failed and len(paths) > 1:
-        # The recordings count seconds; beside five others on a busy machine a second may be missed. Alone it counts.
-        options.jobs = 1
-        results.update({result["case"]: result for result in Runner(options).run(failed)})
-    return {case_name(Path(name).resolve()): result for name, result in results.items()}
+        # The recordings count seconds; beside others on a busy machine a second may be missed. Alone it counts.
+        results.update(_play(failed, "1"))
+    return {case_name(Path(name)): result for name, result in results.items()}
+
+
+def _play(paths: list[str], jobs: str) -> dict[str, dict[str, Any]]:
+    """Results of the player, in a process of its own, by path."""
+    if not paths:
+        return {}
+    python = sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "results.json")
+        done = subprocess.run(
+            [
+                python, str(HERE / "play"), "check", *paths, "--server", f"{python} -m engine -F -f {{cfg}} -w {{dir}}",
+                "--check-cmd", f"{python} -m engine -C -f {{cfg}}", "--mpath", f"{ROOT}/modules/", "--jobs", jobs,
+                "--base-port", BASE_PORT, "--patience", "1.5", "--json", str(out),
+            ], env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, text=True, check=False)
+        if not out.exists():
+            raise RuntimeError(f"the player failed: {done.stderr[-2000:]}")
+        results = json.loads(out.read_text())["results"]
+    return {str(ROOT / result["case"]): result for result in results}
