@@ -11,11 +11,15 @@ import errno
 import socket as system
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final
 
 from engine.errors import TransportError
 from engine.transport.sockets import E_SEND, ListenSocket, Receiver
 
+BUSY: Final = 0.0003
+"""Seconds. When the loop comes back within this time more datagrams wait, and the socket is emptied; otherwise one is taken and the
+loop tells of the next: asking an empty socket costs 7 µs, a tenth of all that is done for a message."""
 BURST: Final = 64
 """Datagrams taken from one socket before others get their turn."""
 MAX_DATAGRAM: Final = 65535
@@ -31,7 +35,7 @@ _MAX_QUEUE: Final = 1024
 class UdpSocket(ListenSocket):
     """A UDP listener."""
 
-    __slots__ = ("_sock", "_sendto", "_queue", "_owner", "_tos", "_reuse_port", "_frag")
+    __slots__ = ("_sock", "_sendto", "_queue", "_owner", "_tos", "_reuse_port", "_frag", "_left")
 
     _owner: UdpTransport
     _sendto: Callable[..., int]
@@ -44,6 +48,8 @@ class UdpSocket(ListenSocket):
         self._frag: bool = options.pop("frag", False)
         super().__init__(transport, ip, port, **options)
         self._sock: system.socket | None = None
+        self._left = 0.0
+        """When the socket was last left, for BUSY."""
         self._queue: deque[tuple[bytes, tuple[str, int]]] = deque()
 
     def open(self) -> None:
@@ -102,11 +108,11 @@ class UdpSocket(ListenSocket):
         if sock is None:
             return
         recvfrom = sock.recvfrom
-        for _ in range(BURST):
+        for _ in range(BURST if monotonic() - self._left < BUSY else 1):
             try:
                 data, source = recvfrom(MAX_DATAGRAM)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 # An ICMP error of an earlier send is told here; a closed socket ends the burst.
                 if sock.fileno() < 0:
@@ -115,6 +121,7 @@ class UdpSocket(ListenSocket):
             if len(data) < SHORTEST or not source[1]:
                 continue
             receive(data, source[0], source[1], self, None)
+        self._left = monotonic()
 
     def send(self, data: bytes, ip: str, port: int) -> None:
         """One datagram. A full kernel buffer queues it; every other failure is a TransportError."""
