@@ -89,8 +89,3 @@ def wrap32(number: int) -> int:
     if -0x80000000 <= number <= 0x7FFFFFFF:
         return number
     return ((number + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-
-
-def is_true(value: Value) -> bool:
-    """Truth of a lone variable in a condition: a number that is not 0, a text that is not empty ("0" is true)."""
-    return bool(value)

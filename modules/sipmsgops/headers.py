@@ -5,11 +5,11 @@ from __future__ import annotations
 import fnmatch
 import re
 import time
-from difflib import get_close_matches
 from email.utils import formatdate
 from typing import Annotated
 
 from engine.module import BRANCH, ERROR, FAILURE, LOCAL, ONREPLY, REQUEST, ConfigError, Context, Pattern, Var, function
+from engine.registry import nearest
 from engine.sip.message import Message, Request, Response
 from engine.sip.names import METHODS, canonical
 
@@ -25,14 +25,8 @@ def methods(text: str) -> frozenset[str]:
         raise ConfigError(f"is_method(): empty method name in {text!r}")
     unknown = sorted(names - METHODS)
     if len(names) > 1 and unknown:
-        raise ConfigError(f"is_method(): a list may name known methods only, not {unknown[0]}", hint=nearest_method(unknown[0]))
+        raise ConfigError(f"is_method(): a list may name known methods only, not {unknown[0]}", hint=nearest(unknown[0], METHODS))
     return names
-
-
-def nearest_method(name: str) -> str:
-    """A hint with the method spelled most alike, or ""."""
-    found = get_close_matches(name, METHODS, 1)
-    return f"did you mean {found[0]}?" if found else ""
 
 
 def privacy(text: str) -> str:

@@ -1,0 +1,39 @@
+"""sipmsgops and textops through whole scripts: what leaves is what was asked for. The recordings cover every function."""
+
+from __future__ import annotations
+
+import pytest
+from engine.errors import ConfigErrors
+from tests.helpers import Harness, make_request
+
+MODULES = """
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "signaling.so"
+loadmodule "sipmsgops.so"
+loadmodule "textops.so"
+"""
+
+
+def test_edits_show_on_the_wire_and_not_to_reads() -> None:
+    script = MODULES + """route {
+        remove_hf("X-Old");
+        append_hf("X-New: 1\\r\\n");
+        subst("/^X-Swap: (.*)$/X-Swap: was \\1/");
+        if (is_present_hf("X-Old")) xlog("XL|still readable\\n");
+        $du = "sip:127.0.0.1:5099";
+        forward();
+    }""".replace("\\\\", "\\")
+    with Harness(script) as harness:
+        sent = harness.send(make_request("OPTIONS", headers="X-Old: a\r\nX-Swap: b\r\n"))
+        assert harness.xlog() == ["still readable"]
+        assert sent[0].header("X-Old") is None
+        assert sent[0].header("X-New") == "1"
+        assert sent[0].header("X-Swap") == "was b"
+
+
+def test_a_misspelt_method_in_a_list_is_told() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        Harness(MODULES + 'route { if (is_method("INVITE|REGISTR")) exit; }')
+    assert "REGISTR" in str(caught.value)
+    assert "REGISTER" in caught.value.errors[0].hint
