@@ -127,6 +127,13 @@ class Answers(TmBase):
             else:
                 branch.to_cancel = True
 
+    def cancel_branches(self, transaction: Transaction, headers: str = "") -> bool:
+        """CANCEL every open branch of an INVITE; False when there is nothing of it any more."""
+        if transaction.table is None or not transaction.is_invite or transaction.final_sent:
+            return False
+        self._cancel(transaction, self._open_branches(transaction), headers)
+        return True
+
     def _sent_request(self, branch: ClientBranch) -> Request:
         """The request of a branch as it left: its Via, Route set and addresses are those of its ACK and CANCEL."""
         return parse_message(branch.data)  # type: ignore[return-value]

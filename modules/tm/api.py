@@ -21,6 +21,8 @@ REQUEST_BUILT = "request_built"
 """The request of a branch is about to be built: call(transaction, ctx)."""
 DESTROYED = "destroyed"
 """The transaction is forgotten: call(transaction)."""
+CANCELLED = "cancelled"
+"""The caller's CANCEL for an INVITE came, before anything is done about it: call(transaction of the INVITE, ctx of the CANCEL)."""
 
 
 class Transaction(Protocol):
@@ -79,6 +81,10 @@ class Tm(Protocol):
     def inject(self, transaction: Transaction, branches: list[Branch], cancel: bool = False, last: bool = False) -> int:
         """Add branches to a living transaction (branch route armed at creation runs for each). cancel: cancel the others
         first; last: wait for no more. 1, -1 no transaction, -2 a final answer went already, -3 none could be added."""
+
+    def cancel_branches(self, transaction: Transaction, headers: str = "") -> bool:
+        """CANCEL every branch of an INVITE that is open; the caller gets what the branches answer. headers: a Reason line. False
+        when the transaction is no INVITE or over."""
 
     def find(self, ident: str) -> Transaction | None:
         """The living transaction with this $T_id."""

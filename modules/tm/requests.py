@@ -13,7 +13,7 @@ from engine.transaction.place import source_marks
 from engine.transaction.server import WAITING, Server
 from engine.transport.address import Target
 from modules.shared.replies import error_reply, place_of
-from modules.tm.api import CREATED
+from modules.tm.api import CANCELLED, CREATED
 from modules.tm.base import E_BAD_REQUEST, E_TUPLE, SCRIPT_CODES, RunState, run_state
 from modules.tm.cell import LOCAL_REPLY, Transaction
 from modules.tm.replies import Replies
@@ -239,6 +239,8 @@ class Requests(Replies):
     def _cancel_invite(self, ctx: Context, transaction: Transaction, invite: Transaction) -> int:
         """A CANCEL for a known INVITE: 200 at once, CANCEL on its branches (RFC 3261 9.2, 16.10)."""
         invite.cancelled = True
+        if CANCELLED in self._listeners:
+            self._tell(CANCELLED, invite, ctx)
         self._answer(transaction, ctx, 200, "canceling")
         self._cancel(invite, self._open_branches(invite) if invite.is_invite else [], self._cancel_reason(ctx, transaction))
         if invite.final_sent:

@@ -148,12 +148,13 @@ class Uac(Waiting):
     # ---- 2xx to an INVITE of our own ----
 
     def _acknowledge(self, branch: ClientBranch, msg: Response) -> None:  # type: ignore[override]
-        """The ACK to a 2xx: a request of its own along the new dialog's route set (RFC 3261 13.2.2.4)."""
+        """The ACK to a 2xx: a request of its own along the new dialog's route set; inside a dialog along that of the INVITE,
+        which a 2xx does not change (RFC 3261 13.2.2.4, 12.2)."""
         try:
             sent = self._sent_request(branch)
             contacts = msg.contacts
             ruri = contacts[0].uri if contacts else branch.uri
-            routes = [route.uri for route in reversed(msg.record_routes)]
+            routes = [route.uri for route in (sent.routes if sent.to_tag else reversed(msg.record_routes))]
             hop = routes[0] if routes else ruri
             targets = self._next_hops(hop, branch.socket)
             socket = self.server.sockets.pick(targets[0].proto, targets[0].ip, branch.socket, branch.forced) if targets else None
