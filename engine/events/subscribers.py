@@ -69,6 +69,8 @@ class Subscribers:
         self._transports[word] = transport
 
     def _parse(self, socket: str) -> tuple[str, EventTransport, Any]:
+        if socket.startswith("/"):
+            socket = f"unix:{socket}"
         word, colon, rest = socket.partition(":")
         transport = self._transports.get(word)
         if not colon or transport is None:
