@@ -16,7 +16,8 @@ import select
 import sys
 import syslog
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 ALERT: Final = -3
@@ -267,6 +268,15 @@ class LogRoot(Log):
                 self.on_event(line)
             finally:
                 self._in_event = False
+
+    @contextmanager
+    def without_event(self) -> Iterator[None]:
+        """Lines written inside raise no E_CORE_LOG: for those who deliver events, whose troubles would make more of them."""
+        before, self._in_event = self._in_event, True
+        try:
+            yield
+        finally:
+            self._in_event = before
 
     def _to_syslog(self, line: Line) -> None:
         if not self._opened:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 MOST_QUEUED: Final = 4096
@@ -44,6 +45,11 @@ class Stream(asyncio.Protocol):
     def __str__(self) -> str:
         return f"{self.ip}:{self.port}"
 
+    def report(self, write: Callable[..., None], text: str, *args: object) -> None:
+        """A log line that is no event: the subscriber may be one of E_CORE_LOG."""
+        with self.log.root.without_event():
+            write(text, *args)
+
     # ---- sending ----
 
     def send(self, data: bytes, ident: int, event: str) -> None:
@@ -52,7 +58,7 @@ class Stream(asyncio.Protocol):
             return
         if len(self._queue) + len(self._asked) >= MOST_QUEUED:
             if not self._turned_away:
-                self.log.error("event %s is lost: %d events wait for %s already", event, MOST_QUEUED, self)
+                self.report(self.log.error, "event %s is lost: %d events wait for %s already", event, MOST_QUEUED, self)
             self._turned_away += 1
             return
         deadline = self.loop.time() + self.timeout
@@ -122,7 +128,7 @@ class Stream(asyncio.Protocol):
             return
         self._transport = None
         if not self._closed:
-            self.log.info("connection to %s closed%s", self, f": {error}" if error else "")
+            self.report(self.log.info, "connection to %s closed%s", self, f": {error}" if error else "")
             self._fail(f"the connection to {self} broke")
 
     def pause_writing(self) -> None:
@@ -150,7 +156,7 @@ class Stream(asyncio.Protocol):
             return
         count = len(events) + self._turned_away
         self._turned_away = 0
-        self.log.error("%s, %d event(s) lost, the first one %s", reason, count, events[0])
+        self.report(self.log.error, "%s, %d event(s) lost, the first one %s", reason, count, events[0])
 
     def close(self) -> None:
         """For good."""
@@ -197,13 +203,13 @@ class Stream(asyncio.Protocol):
             return False
         asked = self._asked.pop(ident, None)
         if asked is None:
-            self.log.info("%s answers an event it was not asked about (id %d)", self, ident)
+            self.report(self.log.info, "%s answers an event it was not asked about (id %d)", self, ident)
         elif "error" in answer:
-            self.log.error("%s refuses event %s: %s", self, asked[1], answer["error"])
+            self.report(self.log.error, "%s refuses event %s: %s", self, asked[1], answer["error"])
         return True
 
     def _bad(self, reason: str) -> None:
-        self.log.error("%s from %s", reason, self)
+        self.report(self.log.error, "%s from %s", reason, self)
         transport = self._transport
         if transport is not None:
             transport.abort()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from modules.event_stream import connection
+from tests.helpers import Harness, make_request
 from tests.modules.parts import PartServer
 
 
@@ -204,3 +206,23 @@ def test_a_subscriber_that_does_not_read_costs_nothing_more(monkeypatch: pytest.
     assert len([line for line in lines if "is lost: 50 events wait" in line]) == 1
     counts = [int(line.partition(", ")[2].split()[0]) for line in lines if "timeout for" in line]
     assert sum(counts) == 60 and len(counts) < 10
+
+
+def test_trouble_with_a_subscriber_of_the_log_makes_no_more_of_it() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        name = f"tcp:127.0.0.1:{nobody.getsockname()[1]}"
+        script = f"""
+log_event_enabled=yes
+socket=udp:127.0.0.1:5060
+loadmodule "proto_udp.so"
+loadmodule "event_stream.so"
+modparam("event_stream", "timeout", 10)
+startup_route {{ subscribe_event("E_CORE_LOG", "{name}"); }}
+route {{ xlog("L_ERR", "once"); exit; }}
+"""
+        with Harness(script) as server:
+            server.send(make_request("OPTIONS"))
+            for _ in range(5):
+                server.loop.run_until_complete(asyncio.sleep(0.02))
+            assert len([line for line in server.log if "E_CORE_LOG" in line]) == 1
