@@ -223,6 +223,10 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
         """The table of that name, or None."""
         return self.domains.get(name)
 
+    def tables(self) -> list[Domain]:
+        """All tables."""
+        return list(self.domains.values())
+
     def by_contact_id(self, domain: Domain, contact_id: int) -> tuple[Record, Contact] | None:
         """(record, contact) of an id."""
         return domain.by_contact_id(contact_id)

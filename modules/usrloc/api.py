@@ -51,6 +51,9 @@ class Ucontact(Protocol):
     """Microseconds of the last ping, 0 unknown."""
     kv: dict[str, Any]
 
+    def is_valid(self, now: float) -> bool:
+        """Neither expired nor removed."""
+
 
 class Urecord(Protocol):
     """One AoR with its contacts, in the order lookup() uses."""
@@ -71,6 +74,10 @@ class Udomain(Protocol):
 
     def records(self) -> Iterable[Any]:
         """All records."""
+
+    def share(self, index: int, count: int) -> Iterable[Any]:
+        """The records whose hash modulo count is index: who visits all records bit by bit asks for one share after the other.
+        The shares are made when first asked for and kept up to date; in sql-only mode they are read with index 0."""
 
     def insert(self, aor: str, contact: dict[str, Any]) -> Any:
         """Store a new contact (fields of Ucontact by name; what is missing gets its default); makes the record. The
@@ -112,6 +119,9 @@ class Usrloc(Protocol):
 
     def find_domain(self, name: str) -> Udomain | None:
         """The table, or None (MI)."""
+
+    def tables(self) -> list[Any]:
+        """All tables (Udomain)."""
 
     def by_contact_id(self, domain: Udomain, contact_id: int) -> tuple[Any, Any] | None:
         """(record, contact) of a contact id (PURR, mid_registrar's ctid)."""

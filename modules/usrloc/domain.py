@@ -57,6 +57,7 @@ class Domain:
         self._records: dict[str, Record] = {}
         self._expiry = Expiry()
         self._by_id: dict[int, Record] | None = None
+        self._shares: list[dict[str, Record]] | None = None
 
     # ---------------------------------------------------------------- reading
 
@@ -67,6 +68,15 @@ class Domain:
     def records(self) -> Iterable[Record]:
         """All records; changes while iterating do no harm."""
         return list(self._records.values())
+
+    def share(self, index: int, count: int) -> list[Record]:
+        """The records whose hash modulo count is index; changes while iterating do no harm (modules.usrloc.api)."""
+        shares = self._shares
+        if shares is None or len(shares) != count:
+            shares = self._shares = [{} for _ in range(count)]
+            for record in self._records.values():
+                shares[record.aor_hash % count][record.aor] = record
+        return list(shares[index].values())
 
     @property
     def record_count(self) -> int:
@@ -99,8 +109,7 @@ class Domain:
         news = self._news
         first: Contact | None = None
         if record is None:
-            record = Record(aor, self)
-            self._records[aor] = record
+            record = self._add_record(aor)
             news.aor(AOR_INSERT, record)
         elif record.has_kv and record.contacts:
             first = record.contacts[0]
@@ -199,7 +208,7 @@ class Domain:
         """Put a contact from the database in place: no news, nothing to write. fits: its id belongs to the AoR."""
         record = self._records.get(aor)
         if record is None:
-            record = self._records[aor] = Record(aor, self)
+            record = self._add_record(aor)
         if fits:
             record.continue_after(contact.contact_id)
         contact.aor = record.aor
@@ -226,6 +235,12 @@ class Domain:
             self._by_id[contact.contact_id] = record
 
     # ---------------------------------------------------------------- inside
+
+    def _add_record(self, aor: str) -> Record:
+        record = self._records[aor] = Record(aor, self)
+        if self._shares is not None:
+            self._shares[record.aor_hash % len(self._shares)][aor] = record
+        return record
 
     def _place(self, record: Record, contact: Contact) -> None:
         if not record.contacts:
@@ -284,6 +299,8 @@ class Domain:
         # A callback may have put a contact in again.
         if not record.contacts and self._records.get(record.aor) is record:
             del self._records[record.aor]
+            if self._shares is not None:
+                self._shares[record.aor_hash % len(self._shares)].pop(record.aor, None)
             self._news.aor(AOR_DELETE, record)
 
     def in_hash_order(self, slots: int) -> Iterator[Record]:

@@ -33,6 +33,7 @@ class SqlDomain(Domain):
         self._wait = wait
         self._log = log
         self._counts = (0, 0)
+        self._cycle: dict[int, list[Record]] = {}
 
     def _database(self) -> Connection:
         if self.connection is None:
@@ -71,6 +72,15 @@ class SqlDomain(Domain):
     def records(self) -> Iterable[Record]:
         """All records."""
         return self._read([])
+
+    def share(self, index: int, count: int) -> list[Record]:
+        """The records whose hash modulo count is index: the table is read with index 0, the other shares are of that moment."""
+        if index == 0:
+            cycle: dict[int, list[Record]] = {}
+            for record in self._read([]):
+                cycle.setdefault(record.aor_hash % count, []).append(record)
+            self._cycle = cycle
+        return self._cycle.pop(index, [])
 
     def by_contact_id(self, contact_id: int) -> tuple[Record, Contact] | None:
         """(record, contact) of an id, or None."""
