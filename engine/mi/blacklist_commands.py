@@ -54,7 +54,7 @@ class BlacklistCommands(Module):
             name for name, on in (("read-only", found.readonly), ("expire", found.expiring), ("default", found.default)) if on
         ]
         return {
-            "name": found.name, "owner": "script", "flags": flags,
+            "name": found.name, "owner": found.owner, "flags": flags,
             "Rules": [self._rule(found, rule) for rule in found.rules if not self._is_over(rule)],
         }
 

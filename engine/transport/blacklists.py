@@ -60,12 +60,14 @@ class Rule:
 class Blacklist:
     """One named list."""
 
-    __slots__ = ("name", "bit", "readonly", "expiring", "default", "rules")
+    __slots__ = ("name", "bit", "owner", "readonly", "expiring", "default", "rules")
 
-    def __init__(self, name: str, bit: int, flags: Iterable[str] = ()) -> None:
+    def __init__(self, name: str, bit: int, flags: Iterable[str] = (), owner: str = "script") -> None:
         chosen = frozenset(flags)
         self.name = name
         self.bit = bit
+        self.owner = owner
+        """Who fills it: the script, or the name of a module."""
         self.readonly = "readonly" in chosen
         self.expiring = "expire" in chosen
         self.default = "default" in chosen
@@ -80,11 +82,11 @@ class Blacklists:
         self.clock = clock
         self.lists: dict[str, Blacklist] = {}
 
-    def define(self, name: str, flags: Iterable[str] = ()) -> Blacklist:
+    def define(self, name: str, flags: Iterable[str] = (), owner: str = "script") -> Blacklist:
         """A list by name, made when it is new."""
         found = self.lists.get(name)
         if found is None:
-            found = self.lists[name] = Blacklist(name, 1 << len(self.lists), flags)
+            found = self.lists[name] = Blacklist(name, 1 << len(self.lists), flags, owner)
         return found
 
     def load(self, specs: Iterable[Any]) -> None:

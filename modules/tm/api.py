@@ -104,6 +104,7 @@ class Tm(Protocol):
         self, method: str, ruri: str, from_: str, to: str, *, headers: str = "", body: str = "", next_hop: str | None = None,
         socket: Any = None, call_id: str | None = None, cseq: int | None = None,
         done: Callable[[int, Any], None] | None = None, avps: dict[str, list[Any]] | None = None, routes: str = "",
+        max_forwards: int = 70,
     ) -> Transaction | None:
         """Send a request of our own; local_route runs. done(code, response | None) with the final answer (408 local). from_ and
         to are header values, headers and routes whole lines, avps those its routes see."""

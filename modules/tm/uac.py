@@ -29,6 +29,7 @@ class Uac(Waiting):
         self, method: str, ruri: str, from_: str, to: str, *, headers: str = "", body: str = "", next_hop: str | None = None,
         socket: Any = None, call_id: str | None = None, cseq: int | None = None,
         done: Callable[[int, Any], None] | None = None, avps: dict[str, list[Any]] | None = None, routes: str = "",
+        max_forwards: int = 70,
     ) -> Transaction | None:
         """Send a request of our own; local_route runs. May wait for DNS.
 
@@ -54,7 +55,7 @@ class Uac(Waiting):
         text = local_request(
             method, ruri, via=f"{picked.via_prefix}z9hG4bK\r\n", to=to, from_=from_,
             cseq=DEFAULT_CSEQ if cseq is None else cseq, call_id=call_id, routes=routes, headers=headers, body=body,
-            user_agent=user_agent_line(self.server.settings),
+            user_agent=user_agent_line(self.server.settings), max_forwards=max_forwards,
         )
         try:
             msg: Request = parse_message(text)  # type: ignore[assignment]
