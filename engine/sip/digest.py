@@ -1,4 +1,9 @@
-"""HTTP digest as SIP uses it (RFC 3261 section 22, RFC 7616, RFC 8760): read and write the headers, compute responses."""
+"""HTTP digest as SIP uses it (RFC 3261 section 22, RFC 7616, RFC 8760): read and write the headers, compute responses.
+
+    HA1      = H(user:realm:password), for -sess algorithms H(that:nonce:cnonce)
+    HA2      = H(method:uri), with qop=auth-int H(method:uri:H(body))
+    response = H(HA1:nonce:HA2) without qop (RFC 2069), else H(HA1:nonce:nc:cnonce:qop:HA2)
+"""
 
 import hashlib
 import hmac
@@ -9,10 +14,10 @@ from engine.errors import SipParseError
 from engine.sip.grammar import BLANKS, quote
 
 _FIELD: Final = re.compile(
-    r'[ \t\r\n,]*+([^\s=,"]++)[ \t\r\n]*+=[ \t\r\n]*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]*+))[ \t\r\n]*+(?:,|\Z)', re.DOTALL
+    r'[ \t\r\n,]*+([^\s=,"]++)[ \t\r\n]*+=[ \t\r\n]*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))[ \t\r\n]*+(?:,|\Z)', re.DOTALL
 )
 
-_HASHES: Final[dict[str, str]] = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
+_DIGITS: Final[dict[str, int]] = {"MD5": 32, "SHA-256": 64, "SHA-512-256": 64}
 
 ALGORITHMS: Final[tuple[str, ...]] = (
     "MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess",
@@ -106,7 +111,8 @@ class DigestFields:
 def parse_digest(value: str) -> DigestFields:
     """Credentials or a challenge from a header value. Raises SipParseError for text that is none.
 
-    For other schemes than Digest the fields stay empty.
+    For other schemes than Digest the fields stay empty. Of a field that is there twice the last one counts, as with other servers:
+    two readers of one header must not see two users.
     """
     text = value.strip(BLANKS)
     words = text.split(None, 1)
@@ -125,7 +131,7 @@ def parse_digest(value: str) -> DigestFields:
         name, quoted, plain = match.groups()
         if quoted is not None:
             plain = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if "\\" in quoted else quoted
-        fields.setdefault(name.lower(), plain)
+        fields[name.lower()] = plain
         at = match.end()
     if not fields:
         raise SipParseError("bad credentials", part="credentials")
@@ -133,19 +139,30 @@ def parse_digest(value: str) -> DigestFields:
 
 
 def canonical_algorithm(name: str | None) -> str | None:
-    """The usual spelling of an algorithm, MD5 for None, None for one that is not supported."""
-    if name is None or not name:
+    """The usual spelling of an algorithm, MD5 for None and "", None for one that is not supported."""
+    if not name:
         return "MD5"
+    if name in ALGORITHMS:
+        return name
     for known in ALGORITHMS:
         if known.lower() == name.lower():
             return known
     return None
 
 
+def hash_digits(algorithm: str) -> int:
+    """How many hex digits an HA1 or a response of an algorithm (canonical spelling) has."""
+    return _DIGITS[algorithm.removesuffix("-sess")]
+
+
 def hash_text(algorithm: str, text: str) -> str:
     """Lower-case hex of the hash behind an algorithm (canonical spelling) over latin-1 text."""
-    name = _HASHES[algorithm.removesuffix("-sess")]
-    return hashlib.new(name, text.encode("latin-1", "replace"), usedforsecurity=False).hexdigest()
+    data = text.encode("latin-1", "replace")
+    if algorithm.startswith("MD5"):
+        return hashlib.md5(data, usedforsecurity=False).hexdigest()
+    if algorithm.startswith("SHA-256"):
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.new("sha512_256", data).hexdigest()
 
 
 def compute_ha1(algorithm: str, user: str, realm: str, password: str, nonce: str = "", cnonce: str = "") -> str:
@@ -204,37 +221,40 @@ def format_challenge(
     return ", ".join(out)
 
 
+def offered_qop(qop: str | None) -> str | None:
+    """What an answer to a challenge with this qop list says: "auth" before "auth-int", "" without a list, None when the list
+    holds neither."""
+    if not qop:
+        return ""
+    offered = [word.strip().lower() for word in qop.split(",")]
+    return "auth" if "auth" in offered else "auth-int" if "auth-int" in offered else None
+
+
 def format_credentials(
     user: str, password_ha1: str, challenge: DigestFields, method: str, uri: str, *, cnonce: str = "", nc: str = "00000001",
     body: str = "",
 ) -> str | None:
-    """Value of Authorization or Proxy-Authorization that answers a challenge; None for an unknown algorithm or qop.
+    """Value of Authorization or Proxy-Authorization that answers a challenge; None for an unknown algorithm or qop, and for a
+    challenge without nonce or realm. The order of the fields is OpenSIPS'.
 
     password_ha1 is H(user:realm:password) of the challenge's algorithm. auth is preferred over auth-int.
     """
     algorithm = canonical_algorithm(challenge.algorithm)
     nonce = challenge.nonce
     realm = challenge.realm
-    if algorithm is None or nonce is None or realm is None or not challenge.is_digest:
+    qop = offered_qop(challenge.qop)
+    if algorithm is None or nonce is None or realm is None or qop is None or not challenge.is_digest:
         return None
-    qop: str | None = None
-    if challenge.qop:
-        offered = [word.strip().lower() for word in challenge.qop.split(",")]
-        qop = "auth" if "auth" in offered else "auth-int" if "auth-int" in offered else None
-        if qop is None:
-            return None
     response = compute_response(
-        algorithm, session_ha1(algorithm, password_ha1, nonce, cnonce), nonce, method, uri, qop=qop, nc=nc, cnonce=cnonce,
+        algorithm, session_ha1(algorithm, password_ha1, nonce, cnonce), nonce, method, uri, qop=qop or None, nc=nc, cnonce=cnonce,
         body=body,
     )
-    out = [f'Digest username={quote(user)}, realm={quote(realm)}, nonce={quote(nonce)}, uri={quote(uri)}']
-    if qop is not None:
-        out.append(f'qop={qop}, nc={nc}, cnonce="{cnonce}"')
-    elif algorithm.endswith("-sess"):
-        out.append(f'cnonce="{cnonce}"')
-    if challenge.opaque is not None:
+    out = [f"Digest username={quote(user)}, realm={quote(realm)}, nonce={quote(nonce)}, uri={quote(uri)}"]
+    if challenge.opaque:
         out.append(f"opaque={quote(challenge.opaque)}")
-    out.append(f'response="{response}"')
-    if challenge.algorithm:
-        out.append(f"algorithm={algorithm}")
+    if qop:
+        out.append(f"qop={qop}, nc={nc}, cnonce={quote(cnonce)}")
+    elif algorithm.endswith("-sess"):
+        out.append(f"cnonce={quote(cnonce)}")
+    out.append(f'response="{response}", algorithm={algorithm}')
     return ", ".join(out)
