@@ -89,6 +89,10 @@ class DbError(OpensipsError):
     """A database said no, or cannot be reached; the text says which and why."""
 
 
+class DbRefused(DbError):
+    """The database works but does not take these values (too long, out of range, not unique): trying again is of no use."""
+
+
 class MiError(OpensipsError):
     """An MI command's own failure: becomes the JSON-RPC error with this code, message and optional data."""
 

@@ -14,55 +14,33 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from engine.db.interface import OPERATORS, DbValue, Delete, Result, Row, Time, Upsert, Where
-from engine.db.schema import Column, Table
+from engine.db.interface import DbValue, Delete, Result, Row, Time, Upsert, Where
+from engine.db.making import make_tables
+from engine.db.schema import Table
+from engine.db.sql import Sql
 from engine.db.url import DbUrl
-from engine.errors import ConfigError, DbError
+from engine.errors import ConfigError, DbError, DbRefused
 from engine.module import Module, modparam
 
 T = TypeVar("T")
 
 
-def _name(identifier: str) -> str:
-    """A table or column name, quoted."""
-    return '"' + identifier.replace('"', '""') + '"'
+class SqliteSql(Sql):
+    """Statements for SQLite."""
 
-
-def _bound(value: Any, values: list[Any]) -> str:
-    """Append a value to those of a statement; the text that stands for it there."""
-    if isinstance(value, Time):
-        values.append(int(value))
-    elif isinstance(value, str) and not value.isascii():
-        # The bytes as they are: sqlite3 would encode the characters once more.
-        values.append(value.encode("latin-1", "replace"))
-        return "CAST(? AS TEXT)"
-    else:
-        values.append(value)
-    return "?"
-
-
-def _conditions(where: Sequence[Where], values: list[Any]) -> str:
-    """" WHERE ..." or ""."""
-    parts = []
-    for column, operator, value in where:
-        operator = operator.lower()
-        if operator not in OPERATORS:
-            raise DbError(f"unknown operator {operator!r} in a condition")
-        if operator == "in":
-            assert not isinstance(value, str | bytes | int | float) and value is not None
-            parts.append(f"{_name(column)} IN ({','.join([_bound(one, values) for one in value])})")
-        elif value is None and operator in ("=", "!=", "<>"):
-            parts.append(f"{_name(column)} IS {'' if operator == '=' else 'NOT '}NULL")
+    def mark(self, value: Any, values: list[Any]) -> str:
+        """Texts with other characters than ASCII go as the bytes they are: sqlite3 would encode them once more."""
+        if isinstance(value, Time):
+            values.append(int(value))
+        elif isinstance(value, str) and not value.isascii():
+            values.append(value.encode("latin-1", "replace"))
+            return "CAST(? AS TEXT)"
         else:
-            parts.append(f"{_name(column)} {operator.upper()} {_bound(value, values)}")
-    return " WHERE " + " AND ".join(parts) if parts else ""
+            values.append(value)
+        return "?"
 
 
-def _order(column: str) -> str:
-    """" ORDER BY ..." or ""."""
-    if not column:
-        return ""
-    return f" ORDER BY {_name(column.lstrip('-'))}" + (" DESC" if column.startswith("-") else "")
+SQL: Final = SqliteSql()
 
 
 def _sql_text(sql: str) -> str:
@@ -116,7 +94,9 @@ class SqliteConnection:
         def run() -> T:
             try:
                 return work(self._open())
-            except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
+            except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
+                raise DbRefused(f"{self._path}: {error}") from None
+            except (sqlite3.Error, sqlite3.Warning) as error:
                 raise DbError(f"{self._path}: {error}") from None
 
         try:
@@ -134,20 +114,14 @@ class SqliteConnection:
         self, table: str, columns: Sequence[str], where: Sequence[Where] = (), order: str = "", limit: int = 0,
     ) -> list[Row]:
         """Rows of a table."""
-        values: list[Any] = []
-        wanted = ", ".join(map(_name, columns)) or "*"
-        sql = f"SELECT {wanted} FROM {_name(table)}{_conditions(where, values)}"
-        sql += _order(order)
-        if limit:
-            sql += f" LIMIT {int(limit)}"
+        sql, values, _ = SQL.select(table, columns, where, order, limit)
         return await self._do(lambda connection: connection.execute(sql, values).fetchall())
 
     async def query_all(
         self, table: str, columns: Sequence[str], order: str = "", size: int = 1000,
     ) -> AsyncIterator[list[Row]]:
         """All rows of a table, size at a time."""
-        wanted = ", ".join(map(_name, columns)) or "*"
-        sql = f"SELECT {wanted} FROM {_name(table)}{_order(order)}"
+        sql = SQL.select(table, columns, (), order).text
         cursor = await self._do(lambda connection: connection.execute(sql))
         try:
             while rows := await self._do(lambda _: cursor.fetchmany(size)):
@@ -155,48 +129,38 @@ class SqliteConnection:
         finally:
             await self._do(lambda _: cursor.close())
 
-    async def _add(self, verb: str, table: str, values: Mapping[str, DbValue]) -> int:
-        bound: list[Any] = []
-        marks = ", ".join([_bound(value, bound) for value in values.values()])
-        sql = f"{verb} INTO {_name(table)} ({', '.join(map(_name, values))}) VALUES ({marks})"
-        return await self._do(lambda connection: connection.execute(sql, bound).lastrowid or 0)
-
     async def insert(self, table: str, values: Mapping[str, DbValue]) -> int:
         """Add a row; its rowid."""
-        return await self._add("INSERT", table, values)
+        sql, bound, _ = SQL.insert(table, values)
+        return await self._do(lambda connection: connection.execute(sql, bound).lastrowid or 0)
 
     async def replace(self, table: str, values: Mapping[str, DbValue]) -> None:
         """Add a row in place of one with the same unique key."""
-        await self._add("REPLACE", table, values)
+        sql, bound, _ = SQL.insert(table, values, "REPLACE")
+        await self._do(lambda connection: connection.execute(sql, bound).rowcount)
 
     async def update(self, table: str, values: Mapping[str, DbValue], where: Sequence[Where]) -> int:
         """Change rows; how many."""
-        bound: list[Any] = []
-        changes = ", ".join([f"{_name(column)} = {_bound(value, bound)}" for column, value in values.items()])
-        sql = f"UPDATE {_name(table)} SET {changes}{_conditions(where, bound)}"
+        sql, bound, _ = SQL.update(table, values, where)
         return await self._do(lambda connection: connection.execute(sql, bound).rowcount)
 
     async def delete(self, table: str, where: Sequence[Where] = ()) -> int:
         """Delete rows; how many."""
-        bound: list[Any] = []
-        sql = f"DELETE FROM {_name(table)}{_conditions(where, bound)}"
+        sql, bound, _ = SQL.delete(table, where)
         return await self._do(lambda connection: connection.execute(sql, bound).rowcount)
 
     async def batch(self, operations: Sequence[Upsert | Delete]) -> None:
         """Several changes in one transaction."""
-        statements: list[tuple[str, list[Any]]] = []
-        for operation in operations:
-            if isinstance(operation, Upsert):
-                statements += _upserts(operation)
-            else:
-                values: list[Any] = []
-                statements.append((f"DELETE FROM {_name(operation.table)}{_conditions(operation.where, values)}", values))
+        statements = SQL.batch(operations)
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                for sql, values in statements:
-                    connection.execute(sql, values)
+                for sql, values, many in statements:
+                    if many:
+                        connection.executemany(sql, values)
+                    else:
+                        connection.execute(sql, values)
                 connection.execute("COMMIT")
             except BaseException:
                 # A full disk may have ended the transaction already.
@@ -230,37 +194,10 @@ class SqliteConnection:
         self._thread.shutdown(wait=False)
 
 
-def _upserts(operation: Upsert) -> list[tuple[str, list[Any]]]:
-    columns = ", ".join(map(_name, operation.columns))
-    changes = ", ".join([f"{_name(one)} = excluded.{_name(one)}" for one in operation.columns if one not in operation.keys])
-    keys = ", ".join(map(_name, operation.keys))
-    statements = []
-    for row in operation.rows:
-        values: list[Any] = []
-        marks = ", ".join([_bound(value, values) for value in row])
-        statements.append((
-            f"INSERT INTO {_name(operation.table)} ({columns}) VALUES ({marks}) ON CONFLICT ({keys}) DO UPDATE SET {changes}",
-            values,
-        ))
-    return statements
-
-
-_KINDS: Final = {"key": "INTEGER PRIMARY KEY", "int": "INTEGER", "text": "TEXT", "float": "FLOAT(10,2)", "time": "DATETIME"}
-
-
-def _column(column: Column) -> str:
-    """One column of CREATE TABLE."""
-    kind = _KINDS.get(column.kind) or column.kind.upper().replace(" ", "(") + ")"
-    default = ""
-    if column.default is not None:
-        default = f" DEFAULT '{column.default}'" if isinstance(column.default, str) else f" DEFAULT {column.default}"
-    elif column.null:
-        default = " DEFAULT NULL"
-    return f"{_name(column.name)} {kind}{default}{'' if column.null else ' NOT NULL'}"
-
-
 class DbSqlite(Module):
     """The module: a Driver."""
+
+    sql = SQL
 
     alloc_limit = modparam(int, 10, help="rows to reserve", effect="rows take the memory they need")
     busy_timeout = modparam(int, 500, help="milliseconds to wait for a lock that somebody else holds")
@@ -281,34 +218,24 @@ class DbSqlite(Module):
         return made
 
     async def create(self, url: DbUrl, tables: Sequence[Table], if_missing: bool) -> bool:
-        """Make a database file with these tables (engine.db.schema) and their lines in the first, the version table.
-
-        False: the file is there, and if_missing says that this is fine. Raises DbError.
-        """
+        """Make the file, unless it is there, and these tables (engine.db.making). Raises DbError."""
         path = Path(url.path)
-        if path.exists():
-            if if_missing:
-                return False
-            raise DbError(f"{path} is there already")
+        made = not path.exists()
 
-        def work() -> None:
+        def make() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = sqlite3.connect(path)
-            try:
-                for table in tables:
-                    columns = ", ".join(_column(column) for column in table.columns)
-                    made.execute(f"CREATE TABLE {_name(table.name)} ({columns})")
-                made.executemany(
-                    f"INSERT INTO {_name(tables[0].name)} VALUES (?, ?)", [(table.name, table.version) for table in tables[1:]])
-                made.commit()
-            finally:
-                made.close()
+            sqlite3.connect(path).close()
+            path.touch()
 
         try:
-            await asyncio.to_thread(work)
+            await asyncio.to_thread(make)
         except (OSError, sqlite3.Error) as error:
             raise DbError(f"{path}: {error}") from None
-        return True
+        connection = await self.connect(url)
+        try:
+            return await make_tables(connection, SQL, tables, if_missing) or made
+        finally:
+            await connection.close()
 
     def mod_init(self) -> None:
         if self.load_extension and not hasattr(sqlite3.Connection, "enable_load_extension"):

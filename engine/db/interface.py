@@ -39,6 +39,11 @@ def seconds_of(value: Any) -> float:
     return 0.0
 
 
+def time_text(seconds: float) -> str:
+    """Seconds since 1970 as the text of a date and time column: local time, as OpenSIPS writes it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
 class Where(NamedTuple):
     """One condition; several are joined by AND. Operators: = != < > <= >= like, and in with a sequence of values."""
 
