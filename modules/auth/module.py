@@ -206,6 +206,9 @@ class AuthModule(RemoteParty, Module):
         usable = secret is not None
         if plain:
             ha1 = compute_ha1(algorithm.removesuffix("-sess"), attempt.username, attempt.realm, secret or "")
+            if secret == "":
+                self.log.error("%s has an empty password, which is never right", attempt.username)
+                usable = False
         else:
             ha1 = (secret or "").lower()
             if len(ha1) != digits:
