@@ -86,6 +86,8 @@ class Calls:
                 raise self._wrong(decl, param, "a number" if kind == "static_int" else "a number or a variable", arg)
             return self._fixed(instance, param, arg.value, arg.pos)
         if not isinstance(arg.value, str):
+            if getattr(self._fixup(instance, param), "takes_numbers", False):     # flags of 3.1, named ones today
+                return self._fixed(instance, param, str(arg.value), arg.pos)
             raise self._wrong(decl, param, "a string" if kind == "static_str" else "a string or a variable", arg)
         if kind == "raw":
             return self._fixed(instance, param, arg.value, arg.pos)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from engine.errors import ConfigError
 
 
@@ -9,6 +11,8 @@ class FlagSet:
     """The flags of one function; the first name is bit 1. Calling it reads a text: a fixup. Raises ConfigError."""
 
     __slots__ = ("function", "bits")
+    takes_numbers: ClassVar[bool] = True
+    """A literal number may stand where the function wants a text."""
 
     def __init__(self, function: str, names: tuple[str, ...]) -> None:
         self.function = function
@@ -16,7 +20,7 @@ class FlagSet:
 
     def __call__(self, text: str) -> int:
         mask = 0
-        for word in str(text).split(","):
+        for word in text.split(","):
             name = word.strip()
             if not name:
                 continue
