@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import ConfigError, ConfigErrors
-from engine.events.core import E_CORE_LOG, E_CORE_TCP_DISCONNECT, E_CORE_THRESHOLD, LOG_PARAMS
+from engine.events.core import E_CORE_LOG, E_CORE_THRESHOLD, LOG_PARAMS
 from engine.log import Line, LogRoot, facility_of, level_name
 from engine.script.settings import Settings
+from engine.server.streams import enable_layered, enable_tcp
 from engine.transport.resolver import Dns, Resolver
-from engine.transport.tcp import Connection, TcpSettings, TcpTransport
 from engine.transport.udp import UdpTransport
 
 if TYPE_CHECKING:
@@ -104,37 +106,16 @@ def enable_udp(server: Server, *, default_port: int = 5060) -> None:
     ))
 
 
-def enable_tcp(
-    server: Server, *, default_port: int = 5060, send_timeout_ms: int = 100, max_chunks: int = 4, crlf_pingpong: bool = True,
-    crlf_drop: bool = False, is_async: bool = True, max_queue: int = 32,
-) -> None:
-    """proto_tcp is loaded: make TCP usable."""
-    settings: Settings = server.settings
-    event = server.events.define(E_CORE_TCP_DISCONNECT)
-
-    def disconnected(connection: Connection, reason: str) -> None:
-        server.log.debug("connection %d with %s:%d ends: %s", connection.id, connection.ip, connection.port, reason)
-        event.emit(
-            src_ip=connection.ip, src_port=connection.port, dst_ip=connection.local_ip, dst_port=connection.local_port,
-            proto=connection.proto)
-
-    transport = TcpTransport(
-        server.loop, server.workers.run, server.receiver.receive, server.log.warning, server.now,
-        TcpSettings(
-            connect_timeout=settings.tcp_connect_timeout / 1000, lifetime=settings.tcp_connection_lifetime,
-            backlog=settings.tcp_socket_backlog, max_connections=settings.tcp_max_connections,
-            max_message_time=settings.tcp_max_msg_time, max_message_chunks=max_chunks, send_timeout=send_timeout_ms / 1000,
-            accept_aliases=settings.tcp_accept_aliases, crlf_pingpong=crlf_pingpong, crlf_drop=crlf_drop, is_async=is_async,
-            max_queue=max_queue, keepalive=settings.tcp_keepalive, keep_count=settings.tcp_keepcount or 0,
-            keep_idle=settings.tcp_keepidle or 0, keep_interval=settings.tcp_keepinterval or 0, tos=tos_value(settings.tos),
-        ),
-        default_port=default_port, disconnected=disconnected,
-    )
-    server.sockets.enable(transport)
-    server.timers.every(1.0, transport.sweep)
+def _enable_layered(proto: str, server: Server, **options: Any) -> None:
+    """proto_tls, proto_ws or proto_wss is loaded."""
+    enable_layered(server, proto, tos=tos_value(server.settings.tos), **options)
 
 
-ENABLE: Final = {"udp": enable_udp, "tcp": enable_tcp}
+ENABLE: Final[dict[str, Callable[..., None]]] = {
+    "udp": enable_udp,
+    "tcp": lambda server, **options: enable_tcp(server, tos=tos_value(server.settings.tos), **options),
+    **{proto: partial(_enable_layered, proto) for proto in ("tls", "ws", "wss")},
+}
 """Protocol -> what makes it usable; the keyword arguments are those of its module."""
 
 

@@ -55,6 +55,8 @@ class TcpSettings:
     keep_idle: int = 0
     keep_interval: int = 0
     tos: int = 0
+    handshake_timeout: float = 5.0
+    """What TLS and WebSocket may take from the connection to the first message, in both directions together."""
 
 
 class Connection:
@@ -135,6 +137,8 @@ class Connection:
                 self.close(f"connect failed: {errno.errorcode.get(code, code)}")
                 return
             self.established()
+            if self.state is not OPEN:
+                return
         while self._queue:
             data, failed = self._queue[0]
             try:
@@ -305,7 +309,7 @@ class TcpTransport:
     now: wheel time. disconnected(connection, reason): told when an open connection ends. sweep() is to be called every second.
     """
 
-    proto = "tcp"
+    proto: str = "tcp"
     is_stream = True
 
     def __init__(
@@ -342,7 +346,17 @@ class TcpTransport:
             sock.close()
             return
         self._prepare(sock)
-        self._keep(Connection(self, sock, ip, port, listener, True))
+        try:
+            made = self.make(sock, ip, port, listener, True, None)
+        except (TransportError, OSError) as error:
+            self.warn("refusing %s:%d: %s", ip, port, error)
+            sock.close()
+            return
+        self._keep(made)
+
+    def make(self, sock: system.socket, ip: str, port: int, listener: ListenSocket, incoming: bool, run: Any) -> Connection:
+        """The Connection for a socket; TransportError when there cannot be one. run: see send()."""
+        return Connection(self, sock, ip, port, listener, incoming)
 
     def _keep(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
@@ -374,17 +388,21 @@ class TcpTransport:
 
     def send(
         self, data: bytes, ip: str, port: int, socket: ListenSocket, connection_id: int, failed: Failed | None, new: bool,
+        run: Any = None,
     ) -> Connection:
-        """Send over the connection of that id, else one to that address, else (new) a new one from the socket's address."""
+        """Send over the connection of that id, else one to that address, else (new) a new one from the socket's address.
+
+        run: the Context of the message's run, if any; TLS asks it what the script wants of a new connection.
+        """
         connection = self.find(ip, port, connection_id)
         if connection is None:
             if not new:
                 raise TransportError(f"no connection to {ip}:{port} and none may be opened", E_SEND)
-            connection = self.connect(ip, port, socket)
+            connection = self.connect(ip, port, socket, run)
         connection.send(data, failed)
         return connection
 
-    def connect(self, ip: str, port: int, socket: ListenSocket) -> Connection:
+    def connect(self, ip: str, port: int, socket: ListenSocket, run: Any = None) -> Connection:
         """Start a connection; TransportError when it is refused at once."""
         if len(self.connections) >= self.settings.max_connections:
             raise TransportError(f"maximum number of connections ({self.settings.max_connections}) reached", E_SEND)
@@ -398,7 +416,11 @@ class TcpTransport:
         except (OSError, OverflowError) as error:
             sock.close()
             raise TransportError(f"connecting to {ip}:{port} failed: {error}", E_SEND) from None
-        connection = Connection(self, sock, ip, port, socket, False)
+        try:
+            connection = self.make(sock, ip, port, socket, False, run)
+        except TransportError:
+            sock.close()
+            raise
         self._keep(connection)
         return connection
 
