@@ -164,6 +164,10 @@ class Registry:
             cls = getattr(loaded, "exports", None)
         except ConfigError as error:
             raise _at(error, pos) from None
+        except ModuleNotFoundError as error:
+            raise _at(ConfigError(
+                f"module {name} cannot be loaded: it needs the Python package {error.name}", hint=f"pip install {error.name}",
+            ), pos) from error
         except Exception as error:
             raise _at(ConfigError(f"module {name} cannot be loaded: {type(error).__name__}: {error}"), pos) from error
         if not (isinstance(cls, type) and issubclass(cls, Module)):

@@ -15,7 +15,7 @@ from engine.db.making import migrate_tables
 from engine.db.schema import LOCATION, VERSION_TABLE, Table
 from engine.db.tables import GROUPS, TABLES
 from engine.db.url import DbUrl, parse_db_url
-from engine.errors import ConfigError, DbError
+from engine.errors import ConfigError, DbError, UnknownName
 from engine.server.core import Server
 
 USAGE = """usage: opensips-like db create [--if-missing] [--with-NAME ...] URL
@@ -35,10 +35,7 @@ def _driver(url: str) -> tuple[Any, DbUrl]:
     server = Server()
     try:
         driver: Any = server.registry.load(f"db_{parsed.scheme}.so")
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"db_{parsed.scheme} needs the Python package {error.name}", hint=f"pip install {error.name}") from None
-    except ConfigError:
+    except UnknownName:
         raise ConfigError(f"there is no driver for {parsed.scheme}:// (sqlite, mysql and postgres there are)") from None
     if not hasattr(driver, "create"):
         raise ConfigError(f"db_{parsed.scheme} cannot create databases")

@@ -70,7 +70,13 @@ class DbMysql(Module):
             )
         except (errors.MySQLError, OSError, EOFError, RuntimeError) as error:
             raise DbError(f"cannot connect: {database_error(error)}") from None
-        return MysqlWire(connection)
+        wire = MysqlWire(connection)
+        try:
+            await wire.speak()
+        except BaseException:
+            wire.abort()
+            raise
+        return wire
 
     def _told(self, url: DbUrl, connected: bool) -> None:
         self.E_MYSQL_CONNECTION.emit(url=str(url), status="connected" if connected else "disconnected")
@@ -90,12 +96,15 @@ class DbMysql(Module):
         """Make the database, unless the server has it, and these tables (engine.db.making). Raises DbError."""
         if not url.database:
             raise DbError(f"{url} names no database")
-        wire = await self._wire(url, None)
+        try:
+            wire = await self._wire(url, None)
+        except DbError as error:
+            raise DbError(f"{url}: {error}") from None
         try:
             found = await wire.fetch(Statement(
                 "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [url.database]))
             if not found:
-                await wire.change(Statement(f"CREATE DATABASE {SQL.name(url.database)}", []))
+                await wire.change(Statement(f"CREATE DATABASE {SQL.name(url.database)} CHARACTER SET utf8mb4", []))
         finally:
             await wire.close()
         connection = await self.connect(url)

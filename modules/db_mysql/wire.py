@@ -79,10 +79,12 @@ def database_error(error: BaseException) -> DbError:
         if number in _REFUSED or isinstance(error, errors.DataError | errors.IntegrityError):
             return DbRefused(text)
         return DbError(text)
+    if isinstance(error, UnicodeError):
+        return DbError(f"a row holds text that is no UTF-8: {error}")
     return Lost(f"connection lost: {str(error) or type(error).__name__}")
 
 
-_ERRORS: Final = (errors.MySQLError, OSError, EOFError, RuntimeError)
+_ERRORS: Final = (errors.MySQLError, OSError, EOFError, RuntimeError, UnicodeError)
 
 
 def _row(row: Sequence[Any]) -> Row:
@@ -94,6 +96,12 @@ class MysqlWire:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+
+    async def speak(self) -> None:
+        """Agree on characters: a database that knows one byte per character gets the bytes as they are, as from OpenSIPS."""
+        ((charset,),) = await self.fetch(Statement("SELECT @@character_set_database", []))
+        if not str(charset).startswith("utf8"):
+            await self.change(Statement("SET NAMES latin1", []))
 
     async def _execute(self, statement: Statement) -> Any:
         """A cursor that has run the statement."""

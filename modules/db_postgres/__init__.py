@@ -88,7 +88,10 @@ class DbPostgres(Module):
         """Make the database, unless the server has it, and these tables (engine.db.making). Raises DbError."""
         if not url.database:
             raise DbError(f"{url} names no database")
-        wire = await self._wire(url, _MAINTENANCE)
+        try:
+            wire = await self._wire(url, _MAINTENANCE)
+        except DbError as error:
+            raise DbError(f"{url}: {error}") from None
         try:
             if not await wire.fetch(Statement("SELECT 1 FROM pg_database WHERE datname = $1", [url.database])):
                 await wire.change(Statement(f'CREATE DATABASE "{url.database}"', []))
