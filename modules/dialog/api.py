@@ -93,8 +93,10 @@ class Leg(Protocol):
     """Routes towards it, as a Route header's value, "" for none."""
     socket: Any
     """ListenSocket it is reached by, or None."""
+    adv_contact: str
+    """Contact line (whole) for requests towards it from a module that hides the other side, "" for that side's Contact."""
     cseq: str
-    """Number of the last request it sent, as text, "0" before the first."""
+    """Number of the last request sent to it, as text, "0" before the first."""
 
 
 class Dialog(Protocol):
@@ -103,13 +105,12 @@ class Dialog(Protocol):
     did: str
     """$DLG_did, e.g. "6ae.4b38d013": the hash entry and the id within it, reversed hex."""
     db_id: int
+    mod_flags: int
+    """Bits other modules keep with it, also in the database."""
     call_id: str
     from_uri: str
     to_uri: str
     state: int
-    caller: Leg
-    callee: Leg | None
-    """The callee that answered (before that: the one that rang last), None before any reply with a To tag."""
     created: float
     """Seconds since 1970."""
     started: float
@@ -120,6 +121,14 @@ class Dialog(Protocol):
     """$DLG_end_reason, "" as long as there is none."""
     slots: dict[str, Any] | None
     """State of other modules by module name, not kept over a restart; None until one makes it."""
+
+    @property
+    def caller(self) -> Leg:
+        """The leg of the caller."""
+
+    @property
+    def callee(self) -> Leg | None:
+        """The callee that answered (before that the first one), None before there is any branch."""
 
 
 class Dialogs(Protocol):
