@@ -19,6 +19,8 @@ _FIELD: Final = re.compile(
 
 _DIGITS: Final[dict[str, int]] = {"MD5": 32, "SHA-256": 64, "SHA-512-256": 64}
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
 ALGORITHMS: Final[tuple[str, ...]] = (
     "MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess",
 )
@@ -150,6 +152,17 @@ def canonical_algorithm(name: str | None) -> str | None:
     return None
 
 
+def parse_algorithms(text: str) -> tuple[str, ...]:
+    """A comma list of algorithms, the strongest first (RFC 8760 2.4), each once; () for "". ValueError: one is not supported."""
+    found: set[str] = set()
+    for word in text.split(",") if text.strip() else ():
+        name = canonical_algorithm(word.strip())
+        if name is None or not word.strip():
+            raise ValueError(f"unsupported algorithm {word.strip()!r}")
+        found.add(name)
+    return tuple([name for name in reversed(ALGORITHMS) if name in found])
+
+
 def hash_digits(algorithm: str) -> int:
     """How many hex digits an HA1 or a response of an algorithm (canonical spelling) has."""
     return _DIGITS[algorithm.removesuffix("-sess")]
@@ -221,21 +234,18 @@ def format_challenge(
     return ", ".join(out)
 
 
-def offered_qop(qop: str | None) -> str | None:
-    """What an answer to a challenge with this qop list says: "auth" before "auth-int", "" without a list, None when the list
-    holds neither."""
-    if not qop:
-        return ""
-    offered = [word.strip().lower() for word in qop.split(",")]
-    return "auth" if "auth" in offered else "auth-int" if "auth-int" in offered else None
+def offered_qop(qop: str | None) -> str:
+    """What an answer to a challenge with this qop list says: "auth" before "auth-int", "" when the list holds neither."""
+    offered = [word.strip().lower() for word in (qop or "").split(",")]
+    return "auth" if "auth" in offered else "auth-int" if "auth-int" in offered else ""
 
 
 def format_credentials(
     user: str, password_ha1: str, challenge: DigestFields, method: str, uri: str, *, cnonce: str = "", nc: str = "00000001",
     body: str = "",
 ) -> str | None:
-    """Value of Authorization or Proxy-Authorization that answers a challenge; None for an unknown algorithm or qop, and for a
-    challenge without nonce or realm. The order of the fields is OpenSIPS'.
+    """Value of Authorization or Proxy-Authorization that answers a challenge; None for an unknown algorithm and for a challenge
+    without nonce or realm. The order of the fields is OpenSIPS'.
 
     password_ha1 is H(user:realm:password) of the challenge's algorithm. auth is preferred over auth-int.
     """
@@ -243,8 +253,10 @@ def format_credentials(
     nonce = challenge.nonce
     realm = challenge.realm
     qop = offered_qop(challenge.qop)
-    if algorithm is None or nonce is None or realm is None or qop is None or not challenge.is_digest:
+    if algorithm is None or nonce is None or realm is None or not challenge.is_digest:
         return None
+    if _CONTROL.search(nonce + realm + (challenge.opaque or "")):
+        return None  # what would end a line in our request
     response = compute_response(
         algorithm, session_ha1(algorithm, password_ha1, nonce, cnonce), nonce, method, uri, qop=qop or None, nc=nc, cnonce=cnonce,
         body=body,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.errors import ConfigError
-from engine.sip.digest import ALGORITHMS, canonical_algorithm
+from engine.sip.digest import ALGORITHMS, parse_algorithms
 
 _OLD: Final[dict[str, str]] = {
     "0": "before release 3 that meant no qop: leave the parameter out",
@@ -26,11 +26,8 @@ def qop_list(text: str) -> str:
 
 
 def algorithm_list(text: str) -> tuple[str, ...]:
-    """Fixup: algorithms, strongest first (RFC 8760 2.4), each once; empty for an empty list."""
-    found: set[str] = set()
-    for word in text.split(",") if text.strip() else ():
-        name = canonical_algorithm(word.strip())
-        if name is None or not word.strip():
-            raise ConfigError(f"unsupported algorithm {word.strip()!r}", hint=f"the known ones are {', '.join(ALGORITHMS)}")
-        found.add(name)
-    return tuple(name for name in reversed(ALGORITHMS) if name in found)
+    """Fixup: algorithms, the strongest first; () for an empty list."""
+    try:
+        return parse_algorithms(text)
+    except ValueError as error:
+        raise ConfigError(str(error), hint=f"the known ones are {', '.join(ALGORITHMS)}") from None
