@@ -6,36 +6,19 @@ long as nothing fails the same caller meets the same destination, and a failure 
 
 from __future__ import annotations
 
-import struct
-from typing import Final
-
 from engine.sip.uri import DEFAULT_PORTS, SipUri
 from modules.dispatcher.destinations import ACTIVE, DestinationSet
+from modules.shared.corehash import finished, mixed
 
 CALL_ID, FROM_URI, TO_URI, REQUEST_URI, ROUND_ROBIN, AUTH_USER, RANDOM, VARIABLES, FIRST, LOAD, ROUTE = range(11)
-_MASK: Final = 0xFFFFFFFF
-
-
-def _mixed(data: bytes) -> int:
-    """Sum over the 32-bit words of a text, the rest as a word of its own; bytes count as signed, as in C."""
-    total = 0
-    end = len(data) & ~3
-    for a, b, c, d in struct.iter_unpack(">4b", data[:end]):
-        word = ((a << 24) + (b << 16) + (c << 8) + d) & _MASK
-        total += word ^ (word >> 3)
-    word = 0
-    for byte, in struct.iter_unpack("b", data[end:]):
-        word = ((word << 8) + byte) & _MASK
-    return total + (word ^ (word >> 3))
 
 
 def text_hash(first: str, second: str = "") -> int:
     """The hash of two texts, never 0. It is the reference's, so two servers that share a table agree."""
-    found = _mixed(first.encode("latin-1", "replace"))
+    found = mixed(first.encode("latin-1", "replace"))
     if second:
-        found += _mixed(second.encode("latin-1", "replace"))
-    found &= _MASK
-    return (found + (found >> 11) + (found >> 13) + (found >> 23)) & _MASK or 1
+        found += mixed(second.encode("latin-1", "replace"))
+    return finished(found) or 1
 
 
 def uri_hash(uri: SipUri, user_only: bool) -> int:

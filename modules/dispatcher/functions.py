@@ -62,6 +62,19 @@ def parse_filter(text: str) -> frozenset[int]:
     return found or frozenset((ACTIVE, INACTIVE, PROBING))
 
 
+class RouteParams(EventParams):
+    """What $param() reads in the route of algorithm 10: attributes that are not there are "" by name, NULL by number."""
+
+    __slots__ = ()
+
+    def __init__(self, values: tuple[str, str | None, str | None]) -> None:
+        super().__init__(("dst_uri", "attrs", "script_attrs"), values)
+
+    def by_name(self, name: str) -> Value:
+        """As EventParams, but "" for a parameter without value."""
+        return super().by_name(name) or ("" if name in self.names else None)
+
+
 class Functions(Probing):
     """The module's functions."""
 
@@ -229,8 +242,7 @@ class Functions(Probing):
         params = ctx.params
         try:
             for one in self._candidates(group, flags):
-                ctx.params = EventParams(
-                    ("dst_uri", "attrs", "script_attrs"), (one.dst_uri, one.attrs or None, one.script_attrs))
+                ctx.params = RouteParams((one.dst_uri, one.attrs or None, one.script_attrs))
                 code = self.server.run(route, ctx)
                 if code >= 0:
                     answers.append((code, one))

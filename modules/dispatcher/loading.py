@@ -146,12 +146,13 @@ class Loading(Module):
     def _fill_blacklists(self, partition: Partition) -> None:
         """The blacklists made of sets have the addresses of the destinations there are now."""
         for definition in partition.blacklists:
-            rules = [
-                Rule(ipaddress.ip_network(target.ip), target.proto, target.port)
-                for number in definition.sets if (found := partition.data.sets.get(number)) is not None
+            targets = {
+                target: None for number in definition.sets if (found := partition.data.sets.get(number)) is not None
                 for destination in found.destinations for target in destination.targets
+            }
+            self.server.blacklists.lists[definition.name].rules = [
+                Rule(ipaddress.ip_network(target.ip), target.proto, target.port) for target in targets
             ]
-            self.server.blacklists.lists[definition.name].rules = rules
 
     async def flush(self) -> None:
         """Write the states that changed."""

@@ -1,0 +1,165 @@
+"""Addresses and networks by group, found by as many steps as there are different masks, however many rows the table has.
+
+An index keeps single addresses (and networks whose own address is asked for) in one dictionary and networks in one dictionary
+per length of prefix. Among several rows that match, an exact address goes before networks, wider networks before narrower ones,
+and of equal ones the row that was read last: the order of the reference, which shows in the context information.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from modules.shared.corehash import core_hash
+from modules.shared.glob import matches_glob
+
+ANY: Final = ""
+PROTOCOLS: Final = frozenset((
+    "udp", "tcp", "tls", "sctp", "ws", "wss", "ipsec", "bin", "bins", "hep_udp", "hep_tcp", "hep_tls", "smpp", "msrp", "msrps",
+))
+_FIRST_BUCKETS: Final = 16
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@lru_cache(maxsize=4096)
+def read_address(text: str) -> Address:
+    """An IP address from its text, brackets allowed. Raises ValueError."""
+    return ipaddress.ip_address(text[1:-1] if text[:1] == "[" else text)
+
+
+def read_protocol(text: str) -> str:
+    """A protocol in lower case, "" for any. Raises ValueError."""
+    found = text.strip().lower()
+    if found in ("", "any"):
+        return ANY
+    if found not in PROTOCOLS:
+        raise ValueError(f"unknown protocol <{text}>")
+    return found
+
+
+class Entry:
+    """One row of the table."""
+
+    __slots__ = ("group", "network", "port", "proto", "pattern", "info")
+
+    def __init__(self, group: int, network: Network, port: int, proto: str, pattern: str, info: str) -> None:
+        self.group = group
+        self.network = network
+        self.port = port
+        """0: any."""
+        self.proto = proto
+        """"": any."""
+        self.pattern = pattern
+        """Glob for a text given by the script, "": none."""
+        self.info = info
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is one address, not a network."""
+        return self.network.prefixlen == self.network.max_prefixlen
+
+    def fits(self, port: int, proto: str, text: str | None) -> bool:
+        """Whether the rest of the row fits; port 0 and proto "" fit every row, as does no text."""
+        return (
+            (not port or not self.port or self.port == port) and (not proto or not self.proto or self.proto == proto)
+            and (not self.pattern or text is None or matches_glob(self.pattern, text))
+        )
+
+
+def read_row(row: tuple[Any, ...]) -> Entry | None:
+    """An entry of (ip, group, mask, port, protocol, pattern, info); None: protocol "none", the row never matches. Raises
+    ValueError with what is wrong."""
+    ip, group, mask, port, proto, pattern, info = row
+    if None in (ip, group, mask, port, proto):
+        raise ValueError("a column that must not be empty is")
+    address = read_address(str(ip).strip())
+    if int(group) < 0:
+        raise ValueError(f"group {group} is negative")
+    if not 0 <= int(mask) <= address.max_prefixlen:
+        raise ValueError(f"mask {mask} is too large for the address {address}")
+    if str(proto).strip().lower() == "none":
+        return None
+    network = ipaddress.ip_network((int(address), int(mask)) if address.version == 4 else (str(address), int(mask)), False)
+    return Entry(int(group), network, int(port), read_protocol(str(proto)), str(pattern or ""), str(info or ""))
+
+
+class Index:
+    """Entries by address."""
+
+    __slots__ = ("_own", "_nets")
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[int, int], list[Entry]] = {}
+        """(version, address of the entry's network) -> entries, the last read first."""
+        self._nets: dict[int, dict[int, dict[int, list[Entry]]]] = {4: {}, 6: {}}
+        """Version -> length of the prefix, wider ones first -> prefix -> entries."""
+
+    def add(self, entry: Entry) -> None:
+        """Take up an entry."""
+        network = entry.network
+        number = int(network.network_address)
+        self._own.setdefault((network.version, number), []).insert(0, entry)
+        if not entry.is_host:
+            by_length = self._nets[network.version]
+            if network.prefixlen not in by_length:
+                by_length[network.prefixlen] = {}
+                self._nets[network.version] = {length: by_length[length] for length in sorted(by_length)}
+                by_length = self._nets[network.version]
+            prefix = number >> (network.max_prefixlen - network.prefixlen)
+            by_length[network.prefixlen].setdefault(prefix, []).insert(0, entry)
+
+    def at(self, address: Address) -> Iterator[Entry]:
+        """Entries an address belongs to, in the order in which they count."""
+        number, bits = int(address), address.max_prefixlen
+        yield from self._own.get((address.version, number), ())
+        for length, prefixes in self._nets[address.version].items():
+            found = prefixes.get(number >> (bits - length))
+            if found is not None:
+                yield from found
+
+
+class AddressTable:
+    """The rows of one partition."""
+
+    __slots__ = ("groups", "_all", "_entries")
+
+    def __init__(self) -> None:
+        self.groups: dict[int, Index] = {}
+        self._all = Index()
+        self._entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """Take up an entry."""
+        if entry.group not in self.groups:
+            self.groups[entry.group] = Index()
+        self.groups[entry.group].add(entry)
+        self._all.add(entry)
+        self._entries.append(entry)
+
+    def find(self, group: int, address: Address, port: int, proto: str, text: str | None) -> Entry | None:
+        """The entry that counts for an address in a group, None without one. Group 0: in the group with the smallest number that
+        has one."""
+        if group:
+            index = self.groups.get(group)
+            return None if index is None else next((one for one in index.at(address) if one.fits(port, proto, text)), None)
+        matching = (one for one in self._all.at(address) if one.fits(port, proto, text))
+        return min(matching, key=lambda one: one.group, default=None)
+
+    def listed(self, subnets: bool) -> list[Entry]:
+        """Entries that are networks, or those that are not, in the order of the reference's table."""
+        groups: dict[int, list[Entry]] = {}
+        for entry in self._entries:
+            groups.setdefault(entry.group, []).append(entry)
+        shown: list[Entry] = []
+        for number in sorted(groups):
+            entries = groups[number]
+            buckets = _FIRST_BUCKETS
+            while buckets < len(entries):
+                buckets *= 2
+            places = {id(entry): core_hash(entry.network.network_address.packed, buckets) for entry in entries}
+            shown += sorted(reversed(entries), key=lambda entry: places[id(entry)])
+        return [entry for entry in shown if entry.is_host is not subnets]
