@@ -73,7 +73,7 @@ class Values:
         )
         if node.op == "+" and right_has_text:
             return f"add({left}, {right})"
-        if node.op in ("+", "-") and isinstance(node.right, nodes.Const):
+        if node.op in ("+", "-") and isinstance(node.right, nodes.Const) and isinstance(node.right.value, int):
             return f"{'add_number' if node.op == '+' else 'subtract_number'}({left}, {right})"
         return f"calculate({node.op!r}, {left}, {right}, {right_has_text})"
 

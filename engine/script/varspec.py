@@ -179,14 +179,15 @@ class _Reader:
         select = item.cls == "s" and item.func == "select"
         chars: list[str] = []
         variable: VarSpec | None = None
-        begin = at
         while at < len(text):
             char = text[at]
-            if select and at == begin and len(item.args) == 1 and at + 1 < len(text):
-                chars.append(char)  # the separator is any one character, be it a comma, a brace or a blank
-                at += 1
-                if text[at] != "}":
-                    raise self.fail(f"the separator of {{s.select}} is one character, in {_short(text, begin)}")
+            if select and len(item.args) == 1:
+                # The separator is one character, whichever it is: a comma, a backslash, a blank, even the closing brace.
+                item.args.append(char)
+                end = at if char == "}" and not text.startswith("}", at + 1) else text.find("}", at + 1)
+                if end < 0:
+                    break
+                return end
             elif char == "\\" and at + 1 < len(text):
                 follower = text[at + 1]
                 if whole and follower not in "{}":
@@ -200,22 +201,21 @@ class _Reader:
                 chars.append(text[at:end])
                 at = end
             elif char == "}" or (char == "," and not whole):
-                item.args.append(self.argument("".join(chars), variable, keep=select and len(item.args) == 1))
+                item.args.append(self.argument("".join(chars), variable))
                 chars.clear()
                 variable = None
                 if char == "}":
                     return at
                 at += 1
-                begin = at
             else:
                 chars.append(char)
                 at += 1
         raise self.fail(f"the transformation {{{item.cls}.{item.func} ...}} is not closed", "a '}' is missing")
 
     @staticmethod
-    def argument(text: str, variable: VarSpec | None, keep: bool) -> str | VarSpec:
+    def argument(text: str, variable: VarSpec | None) -> str | VarSpec:
         """One argument: a variable when it is one as a whole, else its text."""
-        trimmed = text if keep else text.strip(_BLANKS)
+        trimmed = text.strip(_BLANKS)
         return variable if variable is not None and variable.raw == trimmed else trimmed
 
 

@@ -18,7 +18,7 @@ from engine.script.values import Value, number_of, text_of
 from engine.script.varspec import Transformation, VarSpec
 
 from . import csv, ip, nameaddr, param, re_, s, sdp, uri, via
-from .base import Entry, Step, argument_number, argument_text
+from .base import Entry, Step, argument_number, argument_pad, argument_word
 
 if TYPE_CHECKING:
     from engine.script.context import Context
@@ -82,12 +82,11 @@ def _bind_entry(binder: Binder, entry: Entry, item: Transformation, pos: Pos | N
     if len(item.args) > len(entry.kinds) and entry.kinds:
         raise ConfigError(f"too many arguments in the transformation {item.raw}")
     for place, kind in enumerate(entry.kinds):
-        if place >= len(item.args) or item.args[place] == "":
+        if place >= len(item.args):
             if kind.endswith("?"):
                 break
-            if place >= len(item.args):
-                raise ConfigError(f"the transformation {item.raw} lacks an argument")
-        bound = _argument(binder, kind.rstrip("?"), item.args[place], item, pos)
+            raise ConfigError(f"the transformation {item.raw} lacks an argument")
+        bound = _argument(binder, kind.rstrip("?"), item.args[place], item, place == len(entry.kinds) - 1, pos)
         dynamic = dynamic or callable(bound)
         args.append(bound)
     if entry.context is not None:
@@ -97,23 +96,30 @@ def _bind_entry(binder: Binder, entry: Entry, item: Transformation, pos: Pos | N
     return _constant_step(entry, tuple(args), item.raw)
 
 
-def _argument(binder: Binder, kind: str, given: str | VarSpec, item: Transformation, pos: Pos | None) -> Any:
-    """A constant, or a function of ctx."""
+def _argument(binder: Binder, kind: str, given: str | VarSpec, item: Transformation, last: bool, pos: Pos | None) -> Any:
+    """A constant, or a function of ctx. last: nothing reads what stands behind the number or the word, as OpenSIPS does."""
     if isinstance(given, VarSpec):
         if kind.startswith("const"):
             raise ConfigError(f"the transformation {item.raw} takes no variable here")
         get = binder.bind(given, pos).get
-        if kind == "int":
+        if kind in ("int", "natural"):
             return lambda ctx: number_of(get(ctx))
         if kind == "which":
             return get
         return lambda ctx: text_of(get(ctx))
-    if kind in ("int", "const int"):
-        number = argument_number(given)
+    if kind in ("int", "const int", "natural"):
+        number = argument_number(given, last)
         if number is None:
             raise ConfigError(f"{given!r} in the transformation {item.raw} is no number")
+        if kind == "natural" and number < 0:
+            raise ConfigError(f"{given!r} in the transformation {item.raw} is negative")
         return number
-    return argument_text(given)
+    if kind == "const text":
+        return argument_pad(given, item.raw) if item.func.startswith("fill.") else given
+    text = argument_word(given)
+    if text is None and item.func in ("index", "rindex"):
+        raise ConfigError(f"a blank inside {given!r} in the transformation {item.raw}", hint="put the text into a variable")
+    return given.split()[0] if text is None else text
 
 
 def _constant_step(entry: Entry, args: tuple[Any, ...], raw: str) -> Step:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from engine.errors import ConfigError
 from engine.script.values import Value
 
 if TYPE_CHECKING:
@@ -36,14 +37,25 @@ class Entry:
         self.context = context
 
 
-def argument_number(text: str) -> int | None:
-    """A constant number argument: an optional sign and digits; None for anything else."""
+def argument_number(text: str, last: bool = True) -> int | None:
+    """A constant number argument: an optional sign and digits, and behind them anything when it is the last argument."""
     match = _NUMBER.match(text)
-    return int(match[0].replace(" ", "").replace("\t", "")) if match is not None else None
+    if match is None or not last and match.end() < len(text):
+        return None
+    return int(match[0].replace(" ", "").replace("\t", ""))
 
 
-def argument_text(text: str) -> str:
-    """A constant text argument; the parser has undone escapes and trimmed it already."""
+def argument_word(text: str) -> str | None:
+    """A constant text argument, trimmed by the parser; None when there is a blank inside, where it would end."""
+    return text if not any(char in " \t\r\n" for char in text) else None
+
+
+def argument_pad(text: str, raw: str) -> str:
+    """The filling of {s.fill.*}: blanks may be part of it, in quotes also at its ends."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    if not text:
+        raise ConfigError(f"the transformation {raw} has nothing to fill with", hint="a blank is written ' '")
     return text
 
 

@@ -107,7 +107,7 @@ def matches(text: str, net: str) -> int:
 async def _lookup(host: str) -> bytes | None:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return None
     for kind in (socket.AF_INET, socket.AF_INET6):
         for item in found:

@@ -19,6 +19,7 @@ from engine.sip.headers import NameAddr, parse_nameaddr, parse_nameaddr_list
 if TYPE_CHECKING:
     from engine.script.context import Context
 
+_BARE_VARIABLE: Final = re.compile(r"(\$[A-Za-z0-9_]+)(\.[a-z]+)\Z", re.I)
 _INDEXED: Final = re.compile(r"([+-]?[0-9]+)\.([a-z]+)\Z")
 
 
@@ -77,7 +78,8 @@ def bind(binder: Any, item: Transformation, pos: Any) -> Step:
     get_index: Callable[[Context], Value] | None = None
     function = item.func
     if "$" in function:
-        parts = parse_format(function, pos)
+        bare = _BARE_VARIABLE.match(function)  # in $rU.uri the dot belongs to the name as a format reads it, here it does not
+        parts = parse_format(function, pos) if bare is None else [*parse_format(bare[1], pos), bare[2]]
         if len(parts) != 2 or not isinstance(parts[0], VarSpec) or not isinstance(parts[1], str) or parts[1][:1] != ".":
             raise ConfigError(f"bad index in the transformation {item.raw}")
         get_index = binder.bind(parts[0], pos).get
@@ -93,7 +95,7 @@ def bind(binder: Any, item: Transformation, pos: Any) -> Step:
         )
     wanted = ""
     if function == "param":
-        if not item.args or not isinstance(item.args[0], str) or not item.args[0]:
+        if not item.args or not isinstance(item.args[0], str):
             raise ConfigError(f"the transformation {item.raw} needs the name of a parameter")
         wanted = item.args[0]
     read = call

@@ -1,13 +1,20 @@
-"""{param.*}: a parameter list `a=1;b;c="x;y"`. A list that is broken anywhere, or empty, is NULL for every function."""
+"""{param.*}: a parameter list `a=1;b;c="x;y"`. A list that is broken anywhere, or empty, is NULL for every function.
+
+The list ends at the end of the text, or where a `,` or a `>` follows a parameter, so that the rest of a header may stand behind
+it. A name ends at a blank, `=`, `;` or `,`; a value that is not quoted at a blank, `;` or `,`.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
-from engine.errors import SipParseError
 from engine.script.transformations.base import Entry, at_index
-from engine.sip.grammar import parse_params
+
+_NAME: Final = re.compile(r"([^ \t\r\n;,=]*)[ \t\r\n]*")
+_VALUE: Final = re.compile(r"[ \t\r\n]*(?:\"([^\"]*)\"|([^ \t\r\n;,\"][^ \t\r\n;,]*))[ \t\r\n]*")
+_NEXT: Final = re.compile(r";[ \t\r\n]*(?=.)", re.S)
 
 
 def params_of(text: str) -> tuple[tuple[str, str | None], ...]:
@@ -16,13 +23,28 @@ def params_of(text: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def _read(text: str) -> tuple[tuple[str, str | None], ...]:
-    try:
-        found = parse_params(text)
-    except SipParseError as error:
-        raise ValueError(f"{text!r}: {error.message}") from None
-    if not found:
+    if not text:
         raise ValueError("an empty parameter list")
-    return tuple(found)
+    found: list[tuple[str, str | None]] = []
+    at = 0
+    while True:
+        name = _NAME.match(text, at)
+        assert name is not None  # it matches nothing as well
+        at = name.end()
+        given = None
+        if text.startswith("=", at):
+            body = _VALUE.match(text, at + 1)
+            if body is None:
+                raise ValueError(f"{text!r}: the value of {name[1]} is missing or its quote is not closed")
+            given = body[1] if body[2] is None else body[2]
+            at = body.end()
+        found.append((name[1], given))
+        if at == len(text) or text[at] in ",>":
+            return tuple(found)
+        more = _NEXT.match(text, at)
+        if more is None:
+            raise ValueError(f"{text!r}: a parameter is missing behind ;" if text[at] == ";" else f"{text!r}: ; expected before {text[at]}")
+        at = more.end()
 
 
 _kept: Final = lru_cache(maxsize=4096)(_read)

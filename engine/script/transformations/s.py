@@ -307,7 +307,7 @@ TABLE: Final[dict[str, Entry]] = {
     "rindex": Entry(rindex, ("text", "int?")),
     "fill.left": Entry(fill_left, ("const text", "const int")),
     "fill.right": Entry(fill_right, ("const text", "const int")),
-    "width": Entry(cut, ("int",)),
+    "width": Entry(cut, ("natural",)),
     "trim": Entry(trim),
     "triml": Entry(triml),
     "trimr": Entry(trimr),

@@ -16,6 +16,8 @@ def line(text: str, kind: str, index: int = 0) -> str | None:
     """The whole index-th line of a type, without its line end."""
     if index < 0:
         raise ValueError("a negative index of a line")
+    if not kind:
+        return None
     return sdp.line(text, kind[:1], index)
 
 
@@ -37,5 +39,5 @@ def stream_delete(text: str, which: Value) -> str | None:
 
 
 TABLE: Final[dict[str, Entry]] = {
-    "line": Entry(line, ("text", "int?")), "stream": Entry(stream, ("which",)), "stream-delete": Entry(stream_delete, ("which",)),
+    "line": Entry(line, ("text", "natural?")), "stream": Entry(stream, ("which",)), "stream-delete": Entry(stream_delete, ("which",)),
 }

@@ -17,7 +17,7 @@ MAX_JOINED: Final = 511
 DELIMITER: Final = ", "
 
 _METHOD_NUMBERS: Final = (
-    "INVITE", "CANCEL", "ACK", "BYE", "INFO", "REGISTER", "SUBSCRIBE", "NOTIFY", "MESSAGE", "OPTIONS", "PRACK", "UPDATE",
+    "INVITE", "CANCEL", "ACK", "BYE", "INFO", "OPTIONS", "UPDATE", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PRACK",
     "REFER", "PUBLISH",
 )
 METHODS: Final[dict[str, TextNumber]] = {name: TextNumber(name, 1 << at) for at, name in enumerate(_METHOD_NUMBERS)}

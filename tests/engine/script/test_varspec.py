@@ -45,7 +45,7 @@ def test_name_from_a_variable() -> None:
 
 @pytest.mark.parametrize("text", [
     "ru", "$", "$()", "$(ru", "$(ru{s.len)", "$(ru{s.len}", "$(ru[0)", "$(ru[x y])", "$ru{s.len}", "$var(", "$var()", "$(<>ru)",
-    "$(ru{})", "$(ru x)", "$(ru{.len", "$(ru{s.select,1,ab})",
+    "$(ru{})", "$(ru x)", "$(ru{.len",
 ])
 def test_broken_variables(text: str) -> None:
     with pytest.raises(ScriptSyntaxError):
@@ -78,3 +78,11 @@ def test_any_format_is_read_or_refused(text: str) -> None:
     except ScriptSyntaxError:
         return
     assert "".join(part.replace("$", "$$") if isinstance(part, str) else part.raw for part in found) == text
+
+
+@pytest.mark.parametrize(("text", "separator"), [
+    ("$(ru{s.select,1,ab})", "a"), ("$(ru{s.select,1,,})", ","), ("$(ru{s.select,1,\\,})", "\\"), ("$(ru{s.select,1,})", "}"),
+    ("$(ru{s.select,1, })", " "), ("$(ru{s.select,1,}})", "}"),
+])
+def test_the_separator_of_select_is_one_character_whichever_it_is(text: str, separator: str) -> None:
+    assert parse_variable(text).transformations[0].args == ["1", separator]

@@ -232,3 +232,34 @@ def test_codes_and_back(text: str) -> None:
     assert table["b64decode"].call(table["b64encode"].call(text)) == text
     assert table["decode.hexa"].call(table["encode.hexa"].call(text)) == text
     assert table["unescape.common"].call(table["escape.common"].call(text)) == text
+
+
+@pytest.mark.parametrize(("text", "chain", "result"), [
+    ("a,b", "{param.name,0}", "a"), ("a,b", "{param.value,a}", ""), ("a b", "{param.count}", None), (" a=1", "{param.value,a}", None),
+    ('<sip:x;p=1>;q="2,3"', "{param.value,p}", "1>"), ("a=1>;b=2", "{param.count}", 2), ("a=1,b=2;c", "{param.count}", 1),
+    ("a=1;", "{param.count}", None), ('a="x', "{param.count}", None), ('a="x"y', "{param.count}", None), (";a=1", "{param.count}", 2),
+    ("a = 1 ; b", "{param.value,A}", "1"), ("v=1\r\na=2", "{param.value,v}", None),
+])
+def test_a_parameter_list_ends_where_the_header_goes_on(kit: Kit, text: str, chain: str, result: object) -> None:
+    assert through(kit, text, chain) == result
+
+
+def test_the_key_of_a_digest_is_one_word(kit: Kit) -> None:
+    assert through(kit, "x", "{s.sha1_hmac,a b}") == through(kit, "x", "{s.sha1_hmac,a}")
+
+
+@pytest.mark.parametrize("chain", [
+    "{s.index,a b}", "{s.index,a,}", "{s.substr,1x,2}", "{s.substr,1 2,3}", "{s.width,-1}", "{sdp.line,a,-1}", "{s.fill.left, ,7}",
+    "{s.fill.left,'',7}",
+])
+def test_arguments_that_no_release_takes(kit: Kit, chain: str) -> None:
+    with pytest.raises(ConfigError):
+        kit.var(f"$(var(x){chain})")
+
+
+@pytest.mark.parametrize(("chain", "result"), [
+    ("{s.substr,1,2x}", "b"), ("{sdp.line,}", None), ("{s.index,}", None), ("{nameaddr.param,}", None), ("{s.fill.left,' ',4}", " abc"),
+    ("{s.fill.left,x y,6}", "x yabc"), ("{nameaddr.$rU.uri}", None),
+])
+def test_arguments_that_are_taken_though_odd(kit: Kit, chain: str, result: object) -> None:
+    assert through(kit, "abc" if "substr" not in chain else "ab", chain) == result

@@ -165,3 +165,12 @@ def test_challenges() -> None:
     assert kit.text("[$challenge.opaque] $challenge.algorithm") == "[] MD5"
     kit.ctx = kit.run_on(reply(407, 'WWW-Authenticate: Digest realm="r", nonce="n"\r\n'), ONREPLY)
     assert kit.get("$challenge.realm") is None
+
+
+def test_a_method_counts_as_its_bit() -> None:
+    """INVITE is 1, OPTIONS 32: `1 + $rm` shows it."""
+    from engine.script.values import number_of
+    from engine.script.variables.common import method_value
+
+    assert [number_of(method_value(name)) for name in ("INVITE", "ACK", "OPTIONS", "REGISTER", "PUBLISH", "FOO")] == [
+        1, 4, 32, 128, 8192, 16384]
