@@ -24,6 +24,8 @@ from websockets.uri import WebSocketURI
 from engine.sip.framing import MAX_MESSAGE
 
 SIP: Final = Subprotocol("sip")
+MAX_HEAD: Final = 16384
+"""Bytes of a request for a handshake."""
 _QUIET: Final = logging.Logger("websockets", logging.CRITICAL + 1)  # noqa: LOG001  (nobody else's)
 """The library keeps what it would say to itself."""
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
@@ -53,7 +55,7 @@ def _sip_of(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subpro
 class WebSocketSession:
     """One side of one WebSocket connection."""
 
-    __slots__ = ("_is_text", "_parts", "_protocol", "_settings", "chunks", "ended", "ready")
+    __slots__ = ("_early", "_is_server", "_parts", "_protocol", "_settings", "_size", "_tail", "chunks", "ended", "ready")
 
     def __init__(self, settings: WebSocketSettings, *, host: str = "", port: int = 0, secure: bool = False) -> None:
         """The accepting side, or with a host (bracketed when IPv6) the connecting one."""
@@ -65,6 +67,13 @@ class WebSocketSession:
         """Reads since an unfinished frame, message or handshake began."""
         self._settings = settings
         self._parts: list[bytes] = []
+        self._tail = b""
+        """The last bytes of an unfinished request for a handshake."""
+        self._size = 0
+        """Its bytes so far."""
+        self._early = False
+        """A client has sent more than the request before it got an answer."""
+        self._is_server = not host
         self._protocol: Any
         if host:
             self._protocol = ClientProtocol(
@@ -90,6 +99,8 @@ class WebSocketSession:
         protocol = self._protocol
         if protocol.eof_sent or self.ended:
             return []
+        if self._is_server and not self.ready:
+            data = self._head_of(data)
         protocol.receive_data(data)
         found: list[bytes] = []
         events = protocol.events_received()
@@ -108,6 +119,20 @@ class WebSocketSession:
         if self._settings.max_chunks and self.chunks >= self._settings.max_chunks and not self.ended:
             self._fail(CloseCode.POLICY_VIOLATION, "message in too many pieces")
         return found
+
+    def _head_of(self, data: bytes) -> bytes:
+        """As much of data as belongs to the request for the handshake; clients have to wait for the answer."""
+        known = len(self._tail)
+        whole = self._tail + data
+        end = whole.find(b"\r\n\r\n")
+        self._tail = whole[-3:]
+        self._size += len(data)
+        if end < 0:
+            if self._size > MAX_HEAD:
+                self.ended = "handshake refused: too long"
+            return data
+        self._early = len(whole) > end + 4
+        return data[:end + 4 - known]
 
     def _frame(self, frame: Frame, found: list[bytes]) -> None:
         if frame.opcode in _DATA:
@@ -131,9 +156,14 @@ class WebSocketSession:
         if missing:
             response = self._protocol.reject(400, f"header {missing} is wanted once\n")
             self.ended = f"handshake refused: no {missing}"
+        elif self._early:
+            response = self._protocol.reject(400, "wait for the answer\n")
+            self.ended = "handshake refused: data before its end"
         else:
             response = self._protocol.accept(request)
             self.ready = response.status_code == 101
+            if not self.ready:                  # OpenSIPS knows one answer only
+                response = self._protocol.reject(400, f"{self._protocol.handshake_exc}\n")
         if not self.ready:
             response.headers["Sec-WebSocket-Version"] = "13"
         self._protocol.send_response(response)
