@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 from typing import Any, Final
@@ -53,6 +54,7 @@ class UacAuthModule(Module):
         if any(names) and not all(names):
             raise ConfigError("uac_auth: auth_realm_avp, auth_username_avp and auth_password_avp go together, define all three")
         self._avp_names: tuple[str, ...] = names if all(names) else ()
+        self._secret = secrets.token_bytes(32)
         self._by_realm: dict[str, Credential] = {one.realm: one for one in self.credentials}
 
     def credential(self, realm: str, avps: dict[str, list[Any]] | None = None) -> Credential | None:
@@ -110,5 +112,10 @@ class UacAuthModule(Module):
         else:
             return None  # the hash of another algorithm
         value = format_credentials(
-            credential.user, ha1, challenge, method, uri, cnonce=str(secrets.randbits(63)), body=body)
+            credential.user, ha1, challenge, method, uri, cnonce=self._cnonce(challenge.nonce or "", credential), body=body)
         return None if value is None else f"{_HEADERS[code][1]}: {value}\r\n"
+
+    def _cnonce(self, nonce: str, credential: Credential) -> str:
+        """Our nonce: digits, as OpenSIPS has it, the same for the same challenge, and nobody else can tell them beforehand."""
+        text = f"{nonce}:{credential.realm}:{credential.user}".encode("latin-1", "replace")
+        return str(int.from_bytes(hmac.digest(self._secret, text, "sha256")[:7], "big"))
