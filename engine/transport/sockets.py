@@ -147,6 +147,8 @@ class Sockets:
         self.all: list[ListenSocket] = []
         self.transports: dict[str, Transport] = {}
         self.aliases: list[Alias] = []
+        self.own_names: list[Callable[[str], bool]] = []
+        """Modules that know further names of this server: call(host), asked when nothing else knows it, answers are not kept."""
         self.mhomed = mhomed
         self.advertised_address: str | None = None
         self._streams: dict[str, StreamTransport] = {}
@@ -308,7 +310,7 @@ class Sockets:
                 if len(self._myself) >= _MAX_MYSELF:
                     self._myself.clear()
                 self._myself[key] = known
-        return known
+        return known or (bool(self.own_names) and any(check(host) for check in self.own_names))
 
     def _judge_myself(self, host: str, port: int, proto: str) -> bool:
         """is_myself() without memory."""
