@@ -129,6 +129,8 @@ class Registry:
         functions that take a route's name."""
         self.contexts: dict[str, Any] = {}
         """What modules add to `$(<name>...)`: name -> function of a Context that gives the Context to read in, or None."""
+        self.reads_returned = False
+        """Some module reads what routes return besides their code; set in mod_init. Otherwise only scripts do."""
         self.warnings: list[ConfigWarning] = []
         self.started: list[Module] = []
 

@@ -40,16 +40,20 @@ class Counter:
 class Computed:
     """A number asked for when it is wanted. reset() is for the owner to grant: `on_reset` is called, if there is one."""
 
-    __slots__ = ("name", "group", "no_reset", "gauge", "_value", "_on_reset")
+    __slots__ = ("name", "group", "no_reset", "gauge", "family", "process", "_value", "_on_reset")
 
     def __init__(
         self, group: str, name: str, value: Callable[[], int], no_reset: bool = True, gauge: bool = True,
-        on_reset: Callable[[], None] | None = None,
+        on_reset: Callable[[], None] | None = None, family: str = "", process: int = 0,
     ) -> None:
         self.name = name
         self.group = group
         self.no_reset = no_reset
         self.gauge = gauge
+        self.family = family
+        """One of several that measure the same of different processes: what they are called together, "" for others."""
+        self.process = process
+        """Id of its process."""
         self._value = value
         self._on_reset = on_reset
 
@@ -85,10 +89,10 @@ class Stats:
 
     def register(
         self, group: str, name: str, value: Callable[[], int], *, no_reset: bool = True, gauge: bool = True,
-        on_reset: Callable[[], None] | None = None,
+        on_reset: Callable[[], None] | None = None, family: str = "", process: int = 0,
     ) -> Computed:
         """A statistic that calls value() when asked; an earlier one of the same name and group is replaced."""
-        made = Computed(group, name, value, no_reset, gauge, on_reset)
+        made = Computed(group, name, value, no_reset, gauge, on_reset, family, process)
         self._add(made)
         return made
 

@@ -83,7 +83,7 @@ class Unit:
         self.tracked = usage.reads_stack or usage.may_recurse or "script_trace" in usage.functions
         self.reads_rc = usage.reads("rc", "retcode")
         self.reads_params = usage.reads("param")
-        self.reads_returned = usage.reads("return")
+        self.reads_returned = usage.reads("return") or registry.reads_returned
         self.traces = "script_trace" in usage.functions
         self.has_error_route = any(route.kind == "error" for route in tree.routes)
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import resource
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from engine.stats import Statistic
 
 if TYPE_CHECKING:
     from engine.server.core import Server
@@ -18,6 +21,8 @@ _COUNTERS: Final = (
     "rcv_requests", "rcv_replies", "fwd_requests", "fwd_replies", "drop_requests", "drop_replies", "err_requests", "err_replies",
     "bad_URIs_rcvd", "bad_msg_hdr", "slow_messages",
 )
+_PROCESS: Final = 1
+"""Statistics of processes are reported for one: the first that receives, which is the only one there is."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -78,6 +83,10 @@ class Load:
         return min(100, int(100 * (used - since[1]) / elapsed)) if elapsed > 0 else 0
 
 
+def _count_of(item: Statistic) -> int:
+    return item.count
+
+
 def register_core_stats(server: Server) -> Load:
     """Make the groups core, net, shmem, pkmem, rpmem, load and dns; gives back what wants a call every second."""
     stats = server.stats
@@ -97,9 +106,12 @@ def register_core_stats(server: Server) -> Load:
         stats.register(group, prefix + "free_size", (lambda: physical_size() - resident_size()) if own else lambda: 0)
         stats.register(group, prefix + "fragments", lambda: 0)
     for name in ("total_size", "used_size", "real_used_size", "max_used_size", "free_size", "fragments"):
-        shared = stats.groups["shmem"][name]
-        stats.register("pkmem", f"0-{name}", lambda shared=shared: shared.count)  # type: ignore[misc]
+        shared = partial(_count_of, stats.groups["shmem"][name])
+        stats.register("pkmem", f"{_PROCESS}-{name}", shared, family=f"proc_{name}", process=_PROCESS)
     load = Load()
+    for period, seconds in (("load", 1), ("load1m", 60), ("load10m", 600)):
+        percent = partial(load.percent, seconds)
+        stats.register("load", f"{period}-proc-{_PROCESS}", percent, family=f"proc_{period}", process=_PROCESS)
     for suffix in ("", "-all"):
         stats.register("load", f"load{suffix}", lambda: load.percent(1))
         stats.register("load", f"load1m{suffix}", lambda: load.percent(60))
