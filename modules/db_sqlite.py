@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import quote
 
 from engine.db.interface import DbValue, Delete, Result, Row, Time, Upsert, Where
@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 class SqliteSql(Sql):
     """Statements for SQLite."""
+
+    # In double quotes SQLite takes a column that is not there for a text, and no query would ever fail.
+    quote: ClassVar[str] = "`"
 
     def mark(self, value: Any, values: list[Any]) -> str:
         """Texts with other characters than ASCII go as the bytes they are: sqlite3 would encode them once more."""
