@@ -175,7 +175,7 @@ class Wire:
 
     def send(
         self, data: bytes, ip: str, port: int, socket: ListenSocket, connection_id: int, failed: Failed | None, new: bool,
-        run: Any = None,
+        sender: Any = None,
     ) -> WireConnection:
         """Over the connection of that id, else to the address."""
         found = self.find(ip, port, connection_id) or self.connection(ip, port, socket)

@@ -236,12 +236,12 @@ class LayeredTransport(TcpTransport):
         self.check_reuse = check_reuse
         self._hello: ssl.SSLContext | None = None if policy is None else hello_context()
 
-    def make(self, sock: system.socket, ip: str, port: int, listener: ListenSocket, incoming: bool, run: Any) -> Connection:
+    def make(self, sock: system.socket, ip: str, port: int, listener: ListenSocket, incoming: bool, sender: Any) -> Connection:
         """The Connection for a socket; TransportError: no TLS domain for it."""
         tls: TlsSession | None = None
         if self.policy is not None:
             try:
-                tls = self._accepting(listener) if incoming else self._connecting(ip, port, run)
+                tls = self._accepting(listener) if incoming else self._connecting(ip, port, sender)
             except TlsError as error:
                 raise TransportError(f"TLS with {ip}:{port}: {error}", E_SEND) from None
         web = None
@@ -256,25 +256,25 @@ class LayeredTransport(TcpTransport):
         return TlsSession.server(
             lambda name: policy.server_domain(ip, port, name), self._hello if policy.needs_name(ip, port) else None)
 
-    def _connecting(self, ip: str, port: int, run: Any) -> TlsSession:
+    def _connecting(self, ip: str, port: int, sender: Any) -> TlsSession:
         assert self.policy is not None
-        domain, wanted = self.policy.client_domain(ip, port, run)
+        domain, wanted = self.policy.client_domain(ip, port, sender)
         if domain is None:
             raise TlsError("no TLS client domain")
         return TlsSession.client(domain, wanted)
 
     def send(
         self, data: bytes, ip: str, port: int, socket: ListenSocket, connection_id: int, failed: Failed | None, new: bool,
-        run: Any = None,
+        sender: Any = None,
     ) -> Connection:
         """As TcpTransport.send(); with check_reuse a connection of another TLS domain is not used."""
         if self.check_reuse and self.policy is not None and connection_id not in self.connections:
             found = self.find(ip, port, 0)
             if found is not None and not found.incoming:
-                domain, _ = self.policy.client_domain(ip, port, run)
+                domain, _ = self.policy.client_domain(ip, port, sender)
                 if self._domain_of(found) is not domain:
-                    return self._send_by_domain(data, ip, port, socket, failed, new, run, domain)
-        return super().send(data, ip, port, socket, connection_id, failed, new, run)
+                    return self._send_by_domain(data, ip, port, socket, failed, new, sender, domain)
+        return super().send(data, ip, port, socket, connection_id, failed, new, sender)
 
     @staticmethod
     def _domain_of(connection: Connection) -> object:
@@ -282,7 +282,7 @@ class LayeredTransport(TcpTransport):
         return tls.domain if tls is not None else None
 
     def _send_by_domain(
-        self, data: bytes, ip: str, port: int, socket: ListenSocket, failed: Failed | None, new: bool, run: Any, domain: object,
+        self, data: bytes, ip: str, port: int, socket: ListenSocket, failed: Failed | None, new: bool, sender: Any, domain: object,
     ) -> Connection:
         """Over another connection to the address, one of that domain, or a new one."""
         for connection in self.connections.values():
@@ -291,7 +291,7 @@ class LayeredTransport(TcpTransport):
         else:
             if not new:
                 raise TransportError(f"no connection of that TLS domain to {ip}:{port} and none may be opened", E_SEND)
-            connection = self.connect(ip, port, socket, run)
+            connection = self.connect(ip, port, socket, sender)
         connection.send(data, failed)
         return connection
 

@@ -119,9 +119,9 @@ class StreamTransport(Transport, Protocol):
 
     def send(
         self, data: bytes, ip: str, port: int, socket: ListenSocket, connection_id: int, failed: Failed | None, new: bool,
-        run: Any = None,
+        sender: Any = None,
     ) -> Any:
-        """Send over the connection of that id, else one to that address, else (new) a new one, as the run wants it. The
+        """Send over the connection of that id, else one to that address, else (new) a new one, as the sender wants it. The
         Connection."""
 
     def find(self, ip: str, port: int, connection_id: int) -> Any | None:
@@ -344,20 +344,20 @@ class Sockets:
 
     def send(
         self, data: bytes, target: Target, socket: ListenSocket, connection_id: int = 0, failed: Failed | None = None,
-        new: bool = True, run: Any = None,
+        new: bool = True, sender: Any = None,
     ) -> Any:
         """Send a message. Raises TransportError when that fails at once.
 
         Streams: over the connection of that id, else an open one to the target, else (new) a new one; what is sent while it
-        connects is queued, and failed(error) is called when it does not come about. run: the Context whose AVPs may choose the
-        TLS domain of a new one. The Connection; None for UDP.
+        connects is queued, and failed(error) is called when it does not come about. sender: the Context or tm branch whose AVPs
+        may choose the TLS domain of a new one. The Connection; None for UDP.
         """
         if target.proto == "udp":
             return socket.send(data, target.ip, target.port)
         stream = self._streams.get(target.proto)
         if stream is None:
             raise TransportError(f"protocol {target.proto} is not loaded", E_NO_SOCKET)
-        return stream.send(data, target.ip, target.port, socket, connection_id, failed, new, run)
+        return stream.send(data, target.ip, target.port, socket, connection_id, failed, new, sender)
 
     def find_connection(self, target: Target, connection_id: int = 0) -> Any | None:
         """The open connection send() would use, or None; always None for UDP."""

@@ -354,8 +354,8 @@ class TcpTransport:
             return
         self._keep(made)
 
-    def make(self, sock: system.socket, ip: str, port: int, listener: ListenSocket, incoming: bool, run: Any) -> Connection:
-        """The Connection for a socket; TransportError when there cannot be one. run: see send()."""
+    def make(self, sock: system.socket, ip: str, port: int, listener: ListenSocket, incoming: bool, sender: Any) -> Connection:
+        """The Connection for a socket; TransportError when there cannot be one. sender: see send()."""
         return Connection(self, sock, ip, port, listener, incoming)
 
     def _keep(self, connection: Connection) -> None:
@@ -388,21 +388,21 @@ class TcpTransport:
 
     def send(
         self, data: bytes, ip: str, port: int, socket: ListenSocket, connection_id: int, failed: Failed | None, new: bool,
-        run: Any = None,
+        sender: Any = None,
     ) -> Connection:
         """Send over the connection of that id, else one to that address, else (new) a new one from the socket's address.
 
-        run: the Context of the message's run, if any; TLS asks it what the script wants of a new connection.
+        sender: the Context or the branch of tm whose message it is, if any; TLS asks it what the script wants of a new connection.
         """
         connection = self.find(ip, port, connection_id)
         if connection is None:
             if not new:
                 raise TransportError(f"no connection to {ip}:{port} and none may be opened", E_SEND)
-            connection = self.connect(ip, port, socket, run)
+            connection = self.connect(ip, port, socket, sender)
         connection.send(data, failed)
         return connection
 
-    def connect(self, ip: str, port: int, socket: ListenSocket, run: Any = None) -> Connection:
+    def connect(self, ip: str, port: int, socket: ListenSocket, sender: Any = None) -> Connection:
         """Start a connection; TransportError when it is refused at once."""
         if len(self.connections) >= self.settings.max_connections:
             raise TransportError(f"maximum number of connections ({self.settings.max_connections}) reached", E_SEND)
@@ -417,7 +417,7 @@ class TcpTransport:
             sock.close()
             raise TransportError(f"connecting to {ip}:{port} failed: {error}", E_SEND) from None
         try:
-            connection = self.make(sock, ip, port, socket, False, run)
+            connection = self.make(sock, ip, port, socket, False, sender)
         except TransportError:
             sock.close()
             raise

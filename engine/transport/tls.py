@@ -43,8 +43,8 @@ class TlsPolicy(Protocol):
     def needs_name(self, ip: str, port: int) -> bool:
         """Whether the name makes a difference at this address."""
 
-    def client_domain(self, ip: str, port: int, run: Any) -> tuple[TlsDomain | None, str | None]:
-        """For a connection to this address, and the name of the server to ask for. run: the Context that sends, or None."""
+    def client_domain(self, ip: str, port: int, sender: Any) -> tuple[TlsDomain | None, str | None]:
+        """For a connection to this address, and the name of the server to ask for. sender: the Context or branch, or None."""
 
 
 class _HelloReader(ssl.SSLObject):

@@ -243,24 +243,29 @@ class TlsMgm(TlsVariables):
         """The domain for a connection accepted at an address from a client that asks for name."""
         return self.server_domains.find(ip, port, name or NO_NAME)
 
-    def client_domain_of(self, ip: str, port: int, run: Context | None) -> tuple[Domain | None, str | None]:
-        """The domain for a connection to an address and the name to ask for, as the script wants it: $bavp, then $avp."""
-        forced = self._wish(run, self.client_tls_domain_avp)
-        sip_domain = self._wish(run, self.client_sip_domain_avp)
+    def client_domain_of(self, ip: str, port: int, sender: Any) -> tuple[Domain | None, str | None]:
+        """The domain for a connection to an address and the name to ask for, as the script wants it: $bavp, then $avp.
+
+        sender: the Context or the branch of tm whose message it is, or None.
+        """
+        forced = self._wish(sender, self.client_tls_domain_avp)
+        sip_domain = self._wish(sender, self.client_sip_domain_avp)
         if forced is not None:
             domain = self.client_domains.named(forced)
         else:
             domain = self.client_domains.find(ip, port, sip_domain or ANY)
         if domain is None:
             self.log.error("no TLS client domain for %s:%d%s", ip, port, f" and [{forced or sip_domain}]" if forced or sip_domain else "")
-        return domain, _host_name(sip_domain) or _next_hop(run)
+        return domain, _host_name(sip_domain) or _next_hop(sender)
 
     @staticmethod
-    def _wish(run: Context | None, avp: str) -> str | None:
-        if run is None or not avp:
+    def _wish(sender: Any, avp: str) -> str | None:
+        if sender is None or not avp:
             return None
-        branch_values = getattr(run.branch, "bavps", None) or {}
-        values = branch_values.get(avp) or run.avps.get(avp)
+        values = (getattr(sender, "bavps", None) or {}).get(avp)
+        if not values:
+            avps = sender.avps if isinstance(sender, Context) else sender.transaction.avps
+            values = avps.get(avp)
         return str(values[-1]) if values else None
 
     def client_context(self, domain: str) -> ssl.SSLContext | None:
@@ -314,9 +319,9 @@ class Policy:
         """Whether the name a client asks for matters."""
         return self._module.server_domains.needs_name(ip, port)
 
-    def client_domain(self, ip: str, port: int, run: Any) -> tuple[Domain | None, str | None]:
+    def client_domain(self, ip: str, port: int, sender: Any) -> tuple[Domain | None, str | None]:
         """The domain for a connection that is made."""
-        return self._module.client_domain_of(ip, port, run)
+        return self._module.client_domain_of(ip, port, sender)
 
 
 def _blob(value: Any) -> bytes | None:
@@ -333,12 +338,11 @@ def _host_name(text: str | None) -> str | None:
     return text
 
 
-def _next_hop(run: Context | None) -> str | None:
+def _next_hop(sender: Any) -> str | None:
     """The host name of the URI a message goes to."""
-    if run is None:
+    if sender is None:
         return None
-    branch = run.branch
-    text = getattr(branch, "dst_uri", None) or getattr(branch, "uri", None) or run.dst_uri or run.ruri
+    text = sender.dst_uri or (sender.ruri if isinstance(sender, Context) else sender.uri)
     try:
         return _host_name(getattr(parse_uri(text), "host", None)) if text else None
     except SipParseError:

@@ -320,7 +320,7 @@ class Forwarding(Answers):
                     else:
                         sockets.send(
                             branch.data, target, branch.socket, 0, lambda error: self._connection_failed(branch, error),
-                            not branch.flags & self._no_connect_flag(), run,
+                            not branch.flags & self._no_connect_flag(), branch,
                         )
                 except TransportError as error:
                     code = E_SEND

@@ -105,7 +105,7 @@ class ForwardFunctions(Module):
             self.log.info("%s is blacklisted", target)
             return False
         try:
-            self.server.sockets.send(text.encode("latin-1"), target, socket, run=ctx)
+            self.server.sockets.send(text.encode("latin-1"), target, socket, sender=ctx)
         except TransportError as error:
             self.log.error("forwarding to %s failed: %s", target, error)
             return False
@@ -141,7 +141,7 @@ class ForwardFunctions(Module):
             if socket is None:
                 continue
             try:
-                self.server.sockets.send(text.encode("latin-1"), target, socket, run=ctx)
+                self.server.sockets.send(text.encode("latin-1"), target, socket, sender=ctx)
             except TransportError as error:
                 self.log.error("sending to %s failed: %s", target, error)
                 continue

@@ -37,8 +37,8 @@ class OneDomain:
     def needs_name(self, ip: str, port: int) -> bool:
         return False
 
-    def client_domain(self, ip: str, port: int, run: Any) -> tuple[Domain | None, str | None]:
-        return self.clients.get(run or self.wish), "example.com"
+    def client_domain(self, ip: str, port: int, sender: Any) -> tuple[Domain | None, str | None]:
+        return self.clients.get(sender or self.wish), "example.com"
 
 
 class Room:
@@ -87,9 +87,9 @@ class Room:
         self.until(lambda: len(self.transport.connections) > known)
         return peer
 
-    def send(self, message: bytes = MESSAGE, failed: Any = None, run: Any = None) -> LayeredConnection:
+    def send(self, message: bytes = MESSAGE, failed: Any = None, sender: Any = None) -> LayeredConnection:
         """Send to our own listener."""
-        found = self.transport.send(message, self.socket.ip, self.socket.port, self.socket, 0, failed, True, run)
+        found = self.transport.send(message, self.socket.ip, self.socket.port, self.socket, 0, failed, True, sender)
         assert isinstance(found, LayeredConnection)
         return found
 
@@ -294,20 +294,20 @@ def test_refused_at_once(rooms: Callable[..., Room]) -> None:
 @pytest.mark.parametrize("check", [False, True])
 def test_connections_of_another_domain(rooms: Callable[..., Room], check: bool) -> None:
     room = rooms("tls", check_reuse=check)
-    first = room.send(run="first")
+    first = room.send(sender="first")
     room.until(lambda: room.got)
-    second = room.send(run="second")
+    second = room.send(sender="second")
     assert (second is first) is not check
     if check:
-        assert room.send(run="first") is first
-        assert room.send(run="second") is second
+        assert room.send(sender="first") is first
+        assert room.send(sender="second") is second
         room.until(lambda: len(room.got) == 4)
 
 
 def test_no_client_domain(rooms: Callable[..., Room]) -> None:
     room = rooms("tls")
     with pytest.raises(TransportError, match="no TLS client domain"):
-        room.send(run="third")
+        room.send(sender="third")
     assert not room.transport.connections
 
 
@@ -318,7 +318,7 @@ def test_a_server_nobody_trusts_gets_no_message(rooms: Callable[..., Room], tmp_
     strict.build()
     room.policy.clients["strict"] = strict
     failed: list[TransportError] = []
-    room.send(failed=failed.append, run="strict")
+    room.send(failed=failed.append, sender="strict")
     room.until(lambda: failed)
     assert "certificate refused" in str(failed[0])
     assert not room.got
