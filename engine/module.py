@@ -162,6 +162,12 @@ def function(
     return mark
 
 
+def early(fixup: F) -> F:
+    """Mark a method used as fixup: it asks the text of the script only, so it can judge before the modules are initialised."""
+    fixup.__early_fixup__ = True  # type: ignore[attr-defined]
+    return fixup
+
+
 def async_function(routes: int = ALL_ROUTES, *, name: str | None = None, **fixups: Callable[..., Any] | str) -> Callable[[F], F]:
     """Export a method for async(f(...), route) and launch(f(...)).
 

@@ -16,7 +16,6 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -28,6 +27,7 @@ from engine.module import (
 )
 from engine.script.flags import FlagNames
 from engine.script.nodes import ConfigWarning, Pos
+from engine.similar import nearest
 
 CORE: Final = "core"
 """Name of the core's own Module classes; several instances share it."""
@@ -48,13 +48,6 @@ class Exports:
     mi_commands: list[MiDecl] = field(default_factory=list)
     events: dict[str, event] = field(default_factory=dict)
     stats: dict[str, stat] = field(default_factory=dict)
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """A hint that names what is spelled most alike, or ""."""
-    pool = {candidate.lower(): candidate for candidate in candidates}
-    found = get_close_matches(name.lower(), pool, 1, 0.6)
-    return f"did you mean {pool[found[0]]}?" if found else ""
 
 
 def mi_recipes(method: Any) -> list[list[str]]:
@@ -251,6 +244,7 @@ class Registry:
             hint = nearest(pattern, self.modules)
             if not hint and pattern in self.known_modules():
                 hint = f'loadmodule "{pattern}.so" must come first'
+            hint = hint or f"no module {pattern} is loaded"
             raise _at(UnknownName(f"Parameter <{name}> not found in module <{pattern}> - can't set", hint=hint), pos)
         for instance in matching:
             self._set_one(instance, name, value, pos)

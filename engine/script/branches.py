@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import ScriptError, SipParseError
 from engine.script.context import NO_Q, Branch, Context
-from engine.script.ruri import read_uri, set_ruri
+from engine.script.ruri import set_ruri
 from engine.script.values import Value, number_of, text_of
 from engine.sip.headers import format_q, parse_nameaddr_list
 
@@ -58,12 +58,6 @@ def main_field(ctx: Context, name: str) -> Value:
     """The same field of the Request-URI's branch."""
     if ctx.ruri is None:
         return None
-    if name == "uri":
-        try:
-            read_uri(ctx.ruri)
-        except SipParseError:
-            return None
-        return ctx.ruri
     return field(ctx, main(ctx), name)
 
 

@@ -145,8 +145,8 @@ class Calls:
         fixup = self._fixup(instance, param)
         hint = str(value)[:20] if isinstance(value, str) else ""
         if fixup is not None:
-            if not self.unit.fixups:
-                return "None"
+            if not self.unit.fixups and isinstance(param.fixup, str) and not hasattr(fixup, "__early_fixup__"):
+                return "None"  # it needs its module, which is not initialised
             try:
                 value = fixup(value)
             except ConfigError as error:

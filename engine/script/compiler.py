@@ -59,6 +59,8 @@ class Compiler:
         bodies = [self._route(route) for route in routes]
         if unit.errors:
             raise ConfigErrors(in_order(unit.errors, self.tree))
+        if not unit.fixups:
+            return script  # it was to be judged only
         for route, (python, lines) in zip(routes, bodies, strict=True):
             self._place(route, python, lines)
         script.variables = unit.usage.variables

@@ -6,7 +6,6 @@ line with the number of errors), so tools made for it read ours; the hint below 
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -18,15 +17,6 @@ if TYPE_CHECKING:
 
 CONTEXT_LINES: Final = 2
 _PREFIX: Final = "CRITICAL:core:yyerror:"
-
-
-def nearest(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The candidate most like a name, or None when nothing is: what "did you mean" offers."""
-    known = list(candidates)
-    folded = name.lower()
-    same = [candidate for candidate in known if candidate.lower() == folded]
-    found = same or difflib.get_close_matches(name, known, 1, cutoff)
-    return found[0] if found else None
 
 
 def _lines_of(file: str, sources: Mapping[str, str] | None) -> list[str]:

@@ -5,12 +5,12 @@ The parser knows which token does not fit and which would; from that and from it
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Final
 
 from engine.errors import ScriptSyntaxError
 from engine.script import nodes as n
 from engine.script.tokens import KEYWORDS, NUMBER_WORDS, ROUTE_WORDS, Token
+from engine.similar import closest
 
 Said = tuple[str, str]
 """Message and hint."""
@@ -73,11 +73,6 @@ def _shown(token: Token) -> str:
     return text if token.type in ("STRING",) else repr(text)
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    found = difflib.get_close_matches(word, known, 1, 0.75)
-    return found[0] if found else ""
-
-
 def _top_level(token: Token, before: Token, after: Token, values: list[Any]) -> Said | None:
     """Outside of every block and of every definition."""
     if any(isinstance(value, Token) for value in values):
@@ -91,7 +86,7 @@ def _top_level(token: Token, before: Token, after: Token, values: list[Any]) -> 
     if token.type in ("ID", "VAR", "RESERVED") or token.type in _PARENTHESES or token.text in KEYWORDS:
         if after.type in ("LPAR", "EQUAL", "SEMICOLON", "COLONEQUAL") or token.type == "VAR":
             return f"a statement outside of a route: {_shown(token)}", "statements stand in route { ... } and its kin"
-        near = _nearest(token.text, [*ROUTE_WORDS, "loadmodule", "modparam"])
+        near = closest(token.text, [*ROUTE_WORDS, "loadmodule", "modparam"], 0.75)
         hint = f"did you mean {near}?" if near else "expected name = value or a route"
         return f"unexpected {_shown(token)} outside of a route", hint
     if token.type == "SEMICOLON":
@@ -177,7 +172,7 @@ def _statement(tokens: list[Token], at: int, expected: frozenset[str]) -> Said |
         if name in _FOREIGN:
             return f"unexpected '{name}'", _FOREIGN[name]
         if token.type == "LBRACE" or name.lower() in KEYWORDS or name.lower() in _FOREIGN:
-            near = name.lower() if name.lower() in KEYWORDS else _nearest(name, list(KEYWORDS))
+            near = name.lower() if name.lower() in KEYWORDS else closest(name, KEYWORDS, 0.75)
             return f"bare word <{name}> found", f"did you mean {near}? Keywords are in lower case" if near else "calls need ()"
         return f"bare word <{name}> found, command calls need '()'", f"write {name}() for a call, \"{name}\" for a text"
     if "WHILE" not in expected or "SEMICOLON" not in expected:

@@ -13,8 +13,8 @@ from typing import Final
 from engine.errors import ConfigError, UnknownName
 from engine.script import nodes as n
 from engine.script.definitions import AliasSpec, BlacklistSpec, Host, ScalingProfile, SocketSpec, Workers
-from engine.script.diagnostics import nearest
 from engine.script.settings import Settings
+from engine.similar import nearest
 
 _MEMORY: Final = "memory is managed by Python"
 _PROCESSES: Final = "this server runs in one process"
@@ -221,8 +221,7 @@ def _unknown(param: n.GlobalParam) -> ConfigError:
     if removed:
         message = f"the parameter {param.name} does not exist any more"
         return UnknownName(message, pos.file, pos.line, pos.column, pos.end_column, removed)
-    near = nearest(param.name, PARAMETERS)
-    hint = f"did you mean {near}?" if near else ""
+    hint = nearest(param.name, PARAMETERS)
     return UnknownName(f"unknown parameter {param.name}", pos.file, pos.line, pos.column, pos.end_column, hint)
 
 
@@ -251,9 +250,8 @@ def _value(param: n.GlobalParam, entry: Parameter) -> object:
         given = "a string" if value.is_string else "a bare word"
         raise _wrong(param, f"{param.name} expects {_KIND_NAMES[kind]}, not {given}", hint)
     if entry.words and value.value not in entry.words:
-        near = nearest(value.value, entry.words)
-        raise _wrong(param, f"unknown value {value.value} of {param.name}", f"did you mean {near}?" if near else
-                     "known are " + " ".join(entry.words))
+        hint = nearest(value.value, entry.words) or "known are " + " ".join(entry.words)
+        raise _wrong(param, f"unknown value {value.value} of {param.name}", hint)
     return value.value
 
 

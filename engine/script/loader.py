@@ -19,8 +19,9 @@ from engine.script.functions import CORE_MODULES as FUNCTIONS
 from engine.script.globals import resolve_globals
 from engine.script.lint import lint
 from engine.script.nodes import ConfigWarning
-from engine.script.parser import parse_file, parse_text
+from engine.script.parser import SyntaxErrors, parse_file, parse_text
 from engine.script.script import Script
+from engine.script.settings import Settings
 from engine.script.variables import CORE_MODULES as VARIABLES
 
 
@@ -33,14 +34,20 @@ def load_script(
     The server's configure() gets the settings, open_protocols() is called when the modules have their parameters.
     core_modules: further classes to load under the name "core". ConfigErrors: everything found.
     """
-    tree = parse_file(path, preprocessor_cmd=preprocessor_cmd) if text is None else parse_text(
-        text, path, preprocessor_cmd=preprocessor_cmd,
-    )
+    core = [*VARIABLES, *FUNCTIONS, *core_modules]
+    try:
+        tree = parse_file(path, preprocessor_cmd=preprocessor_cmd) if text is None else parse_text(
+            text, path, preprocessor_cmd=preprocessor_cmd,
+        )
+    except SyntaxErrors as mistakes:
+        if mistakes.tree is not None:
+            judge_names(server, mistakes.tree, mistakes.errors, core)
+        raise
     settings = resolve_globals(tree, compat)
     server.configure(settings)
     registry: Registry = server.registry
     registry.mpaths = list(settings.mpath)
-    registry.load_core([*VARIABLES, *FUNCTIONS, *core_modules])
+    registry.load_core(core)
     known, errors = load_modules(registry, tree)
     errors += _step(registry.resolve)
     initialised = not errors
@@ -62,6 +69,21 @@ def load_script(
     script.warnings += lint(tree, registry, compat)
     log_warnings(server.log, script.warnings)
     return script
+
+
+def judge_names(server: Any, tree: nodes.Script, errors: list[ConfigError], core: list[type[Module]]) -> None:
+    """Add to the mistakes in the syntax those in names, parameters and routes; nothing of the script can run afterwards.
+
+    What stands on a line with a mistake in its syntax is not judged: it was put together from what could be read.
+    """
+    registry: Registry = server.registry
+    registry.mpaths = [str(param.value) for param in tree.globals if param.name == "mpath"]
+    registry.load_core(core)
+    known, found = load_modules(registry, tree)
+    found += _step(Compiler(server, registry, tree, Settings(), known=known, fixups=False).compile)
+    broken = {(error.file, error.line) for error in errors}
+    errors += [error for error in found if (error.file, error.line) not in broken]
+    errors[:] = in_order(errors, tree)
 
 
 def _step(call: Any) -> list[ConfigError]:

@@ -355,6 +355,8 @@ class Script:
     warnings: list[ConfigWarning] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Every file read, the script itself first."""
+    whole: bool = True
+    """Nothing but single statements is missing: mistakes in the syntax did not cost a definition."""
 
     @property
     def globals(self) -> list[GlobalParam]:

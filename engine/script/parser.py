@@ -48,10 +48,21 @@ def _make_tables(grammar: str) -> tuple[list[Any], Any]:
     return made.rules, made.parse_interactive("").parser_state.parse_conf.parse_table
 
 
+class SyntaxErrors(ConfigErrors):
+    """The mistakes in the syntax of a script; tree: what could be read besides them, for who wants to judge the names in it.
+
+    tree is None when too much is missing: a mistake outside of the routes, or one that took a part of the text with it.
+    """
+
+    def __init__(self, errors: list[ConfigError], tree: Script | None) -> None:
+        super().__init__(errors)
+        self.tree = tree
+
+
 class _Driver:
     """Feeds the tokens of one script to the tables."""
 
-    __slots__ = ("at", "builder", "errors", "source", "state", "states", "tokens", "unclosed")
+    __slots__ = ("at", "builder", "errors", "lost", "source", "state", "states", "tokens", "unclosed")
 
     def __init__(self, source: Source, tokens: list[Token], builder: Builder) -> None:
         rules, table = _tables()
@@ -64,6 +75,8 @@ class _Driver:
         self.errors: list[ConfigError] = []
         self.at = 0
         self.unclosed = 0
+        self.lost = False
+        """A part of the text was given up that other parts may refer to."""
 
     def run(self) -> list[Any]:
         """Read all tokens; the items of the file."""
@@ -86,6 +99,7 @@ class _Driver:
         except UnexpectedToken:
             self.settle()
             self.note()
+            self.lost = True
             return []
 
     def read_so_far(self) -> list[Any]:
@@ -183,6 +197,7 @@ class _Driver:
 
     def to_top_level(self) -> None:
         """Forget the unfinished route."""
+        self.lost = True
         self.builder.breaks.clear()
         self.unclosed += self.pop_to("LOADMODULE")
 
@@ -234,6 +249,7 @@ class _Driver:
     def resume_at_statement(self) -> None:
         """Go on behind the next semicolon, or at the brace that ends the block; outside of routes at the next definition."""
         if not self.inside_route():
+            self.lost = True
             self.pop_to("LOADMODULE")
             self.skip_to_definition()
             return
@@ -302,6 +318,7 @@ def read_source(source: Source) -> tuple[Script, list[ConfigError]]:
     script.warnings += warnings
     if errors and driver.errors and driver.errors[-1].line == tokens[-1].pos.line:
         driver.errors.pop()  # a string that is not closed takes the end of the file with it
+    script.whole = not driver.lost and not errors and len(driver.errors) < MAX_ERRORS
     errors = [*errors, *driver.errors, *builder.errors]
     _sort(errors, source)
     return script, errors
@@ -327,7 +344,7 @@ def parse_source(source: Source) -> Script:
         errors.append(ConfigError("the script is empty", script.file, 1, 1, hint="it needs a route { ... } block"))
     if errors:
         _sort(errors, source)
-        raise ConfigErrors(errors)
+        raise SyntaxErrors(errors, script if script.whole and script.routes else None)
     return script
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.errors import ConfigError, ScriptError, SipParseError
 from engine.module import (
-    ALL_ROUTES, BRANCH, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, Branch, Context, Pattern, Value, Var, function,
+    ALL_ROUTES, BRANCH, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, Branch, Context, Pattern, Value, Var, early, function,
 )
 from engine.script.context import NO_Q
 from engine.script.variables.binder import Binder
@@ -60,14 +60,17 @@ class Functions(Uac):
             raise ConfigError(f"{'onreply' if kind == 'onreply' else kind}_route[{name}] is not defined")
         return name
 
+    @early
     def failure_name(self, name: str) -> str:
         """Fixup: a failure_route of the script."""
         return self._route_named("failure", name)
 
+    @early
     def reply_name(self, name: str) -> str:
         """Fixup: an onreply_route of the script."""
         return self._route_named("onreply", name)
 
+    @early
     def branch_name(self, name: str) -> str:
         """Fixup: a branch_route of the script."""
         return self._route_named("branch", name)

@@ -8,7 +8,6 @@ Classes of modules come from the registry.
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.errors import ConfigError, ScriptError, UnknownName
 from engine.script.values import Value, number_of, text_of
 from engine.script.varspec import Transformation, VarSpec
+from engine.similar import nearest
 
 from . import csv, ip, nameaddr, param, re_, s, sdp, uri, via
 from .base import Entry, Step, argument_number, argument_pad, argument_word
@@ -51,8 +51,7 @@ def bind_step(binder: Binder, item: Transformation, pos: Pos | None = None) -> S
 
 def _unknown(binder: Binder, item: Transformation, known: list[str]) -> UnknownName:
     name = f"{item.cls}.{item.func}" if item.func else item.cls
-    found = difflib.get_close_matches(name, known, 1, 0.6)
-    return UnknownName(f"unknown transformation {{{name}}}", hint=f"did you mean {{{found[0]}}}?" if found else "")
+    return UnknownName(f"unknown transformation {{{name}}}", hint=nearest(name, known, "{{{}}}"))
 
 
 def _module_entry(binder: Binder, item: Transformation) -> Entry:

@@ -43,7 +43,8 @@ def _read(text: str) -> tuple[tuple[str, str | None], ...]:
             return tuple(found)
         more = _NEXT.match(text, at)
         if more is None:
-            raise ValueError(f"{text!r}: a parameter is missing behind ;" if text[at] == ";" else f"{text!r}: ; expected before {text[at]}")
+            reason = "a parameter is missing behind ;" if text[at] == ";" else f"; expected before {text[at]}"
+            raise ValueError(f"{text!r}: {reason}")
         at = more.end()
 
 

@@ -39,5 +39,6 @@ def stream_delete(text: str, which: Value) -> str | None:
 
 
 TABLE: Final[dict[str, Entry]] = {
-    "line": Entry(line, ("text", "natural?")), "stream": Entry(stream, ("which",)), "stream-delete": Entry(stream_delete, ("which",)),
+    "line": Entry(line, ("text", "natural?")),
+    "stream": Entry(stream, ("which",)), "stream-delete": Entry(stream_delete, ("which",)),
 }

@@ -9,8 +9,7 @@ Rules of reading and writing are those of the language reference: section 13 (va
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from engine.errors import ConfigError, ScriptError, UnknownName
@@ -21,6 +20,7 @@ from engine.script.nodes import Pos as Place
 from engine.script.transformations import Step, bind_step
 from engine.script.values import NumberText, Value, number_of, print_of, text_of
 from engine.script.varspec import VarSpec, parse_format, parse_variable
+from engine.similar import nearest
 
 Getter = Callable[[Context], Value]
 Setter = Callable[[Context, Value], None]
@@ -50,14 +50,6 @@ class BoundVar(Var):
         """A constant index: an int, "*", or a word like "append"; None without one or when it is a variable."""
         self.deprecated = ""
         """What to write instead, "" for a variable that is not deprecated."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint with the closest known name, "" when none is close."""
-    names = list(known)
-    lowered = name.lower()
-    found = [one for one in names if one.lower() == lowered] or difflib.get_close_matches(name, names, 1, 0.6)
-    return f"did you mean ${found[0]}?" if found else ""
 
 
 class Binder:
@@ -97,7 +89,7 @@ class Binder:
     def _bind(self, spec: VarSpec, pos: Pos | None) -> BoundVar:
         entry = self.registry.pvars.get(spec.name)
         if entry is None:
-            raise UnknownName(f"unknown variable ${spec.name}", hint=nearest(spec.name, self.registry.pvars))
+            raise UnknownName(f"unknown variable ${spec.name}", hint=nearest(spec.name, self.registry.pvars, "${}"))
         instance, decl = entry
         name = self._name(instance, decl, spec, pos)
         index = self._index(decl, spec, pos)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError, ConfigErrors
-from engine.script.diagnostics import nearest, render, to_json
+from engine.script.diagnostics import render, to_json
 from engine.script.nodes import ConfigWarning, Pos
 from engine.script.parser import parse_file, parse_text
 
@@ -69,9 +69,3 @@ def test_json_with_warnings_in_the_order_of_the_text() -> None:
     assert [(one["line"], one["severity"], one["code"]) for one in found] == [
         (1, "info", "unused-module"), (3, "error", ""), (9, "warning", ""),
     ]
-
-
-def test_nearest() -> None:
-    assert nearest("t_rely", ["t_relay", "t_reply", "save"]) in ("t_relay", "t_reply")
-    assert nearest("SAVE", ["save", "lookup"]) == "save"
-    assert nearest("xyz", ["save", "lookup"]) is None

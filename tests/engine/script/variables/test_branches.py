@@ -76,3 +76,9 @@ def test_there_is_a_limit(kit: Kit) -> None:
         kit.set("$msg.branch", f"sip:{number}@h")
     with pytest.raises(ScriptError):
         kit.set("$msg.branch", "sip:toomany@h")
+
+
+def test_a_request_uri_that_is_no_uri_is_still_a_branch() -> None:
+    kit = Kit()
+    kit.set("$ru", "text")
+    assert (kit.get("$ru"), kit.get("$(msg.branch.uri[0])"), kit.get("$(msg.branch.uri[*])")) == (None, "text", "text")
