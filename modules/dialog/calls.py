@@ -181,6 +181,8 @@ class DialogCalls(DialogBase):
         dialog = run.dialog
         if not self.is_ready(dialog) and dialog.state == UNCONFIRMED:
             self.failed(dialog, None, 0, None)
+        elif ctx.transaction is not None:
+            self.on_forwarded(dialog, run, ctx.transaction)
         self.release(dialog)
 
     # ---- replies ----
@@ -192,7 +194,8 @@ class DialogCalls(DialogBase):
             return
         dialog = run.dialog
         if dialog.transaction is transaction:
-            if code > 100:
+            # Provisional replies made here are not the callee's: they say nothing about the call.
+            if response is not None or code >= 200:
                 self._on_call_reply(dialog, transaction, code, response)
         else:
             self.on_reply_within(dialog, run, transaction, code, response)
@@ -318,6 +321,9 @@ class DialogCalls(DialogBase):
         if was_early:
             self.early_dialogs.inc(-1)
         self.active_dialogs.inc()
+
+    def on_forwarded(self, dialog: Dialog, run: Run, transaction: Any) -> None:
+        """The request route of a request with a transaction has ended."""
 
     def on_reply_within(self, dialog: Dialog, run: Run, transaction: Any, code: int, response: Response | None) -> None:
         """A reply to a request inside the dialog."""

@@ -20,10 +20,8 @@ _CALL_LOCAL = _CALL | LOCAL
 
 
 def match_mode(text: str) -> str:
-    """Fixup of match_dialog()."""
-    if text.upper() not in MATCH_MODES:
-        raise ConfigError(f"match_dialog: unknown mode {text!r}", hint=", ".join(MATCH_MODES))
-    return text.upper()
+    """Fixup of match_dialog(); any other word means the mode of dlg_match_mode."""
+    return text.upper() if text.upper() in MATCH_MODES else ""
 
 
 def id_type(text: str) -> str:

@@ -78,11 +78,11 @@ def unpack(text: str) -> Iterator[tuple[str, str | int]]:
         fields.clear()
 
 
-def _text(value: Any) -> str:
+def text_of_column(value: Any) -> str:
     """A column as text: a driver may give bytes for a blob."""
     if value is None:
         return ""
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return bytes(value).decode("latin-1") if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
 class Rows:
@@ -106,12 +106,15 @@ class Rows:
         """The row of a dialog. timeout: seconds since 1970; whole: with values, profiles and flags of the script."""
         caller = dialog.legs[0]
         callee = dialog.callee or Leg()
-        values = profiles = flags = None
+        values: bytes | None = None
+        profiles: str | None = None
+        flags: str | None = None
         if whole:
             pairs: list[tuple[str, Value]] = list(reversed((dialog.values or {}).items()))
             legs = (caller, callee)
             pairs += [(name, getattr(legs[leg], part)) for name, (leg, part) in _BODIES.items() if getattr(legs[leg], part)]
-            values = pack(pairs) or None
+            # Bytes, because the column is a blob: not every database takes a text for one.
+            values = pack(pairs).encode("latin-1", "replace") or None
             profiles = pack([(profile.full_name, value) for profile, value in reversed(dialog.links or ())]) or None
             flags = self._flag_text(dialog.user_flags) or None
         return (
@@ -143,14 +146,14 @@ class Rows:
         legs = []
         for side in ("from", "to"):
             leg = Leg()
-            leg.socket = self._find_socket(_text(part[f"{side}_sock"]))
+            leg.socket = self._find_socket(text_of_column(part[f"{side}_sock"]))
             if leg.socket is None:
                 raise BadRow(f"socket {part[f'{side}_sock']!r} is none of this server")
-            leg.tag = _text(part[f"{side}_tag"])
-            leg.cseq = _text(part[f"{side}_cseq"]) or "0"
+            leg.tag = text_of_column(part[f"{side}_tag"])
+            leg.cseq = text_of_column(part[f"{side}_cseq"]) or "0"
             leg.gen = part[f"{side}_ping_cseq"]
-            leg.contact = _text(part[f"{side}_contact"])
-            leg.route_set = _text(part[f"{side}_route"])
+            leg.contact = text_of_column(part[f"{side}_contact"])
+            leg.route_set = text_of_column(part[f"{side}_route"])
             if leg.route_set:
                 try:
                     leg.routes = [route.uri for route in parse_nameaddr_list(leg.route_set)]
@@ -158,8 +161,8 @@ class Rows:
                     raise BadRow(f"broken route set: {error.message}") from None
             legs.append(leg)
         legs[0].invite_cseq = legs[1].cseq
-        legs[1].from_uri = _text(part["mangled_fu"])
-        legs[1].to_uri = _text(part["mangled_tu"])
+        legs[1].from_uri = text_of_column(part["mangled_fu"])
+        legs[1].to_uri = text_of_column(part["mangled_tu"])
         dialog.legs = legs
         dialog.answered = 1
         dialog.branches_seen = 1
@@ -167,10 +170,10 @@ class Rows:
         dialog.started = dialog.created = float(part["start_time"])
         dialog.flags = part["flags"] | FROM_DB
         dialog.mod_flags = part["mflags"]
-        dialog.user_flags = self._flag_mask(_text(part["sflags"]))
+        dialog.user_flags = self._flag_mask(text_of_column(part["sflags"]))
         dialog.on_answer, dialog.on_timeout, dialog.on_hangup = (
-            _text(part[name]) for name in ("rt_on_answer", "rt_on_timeout", "rt_on_hangup"))
-        pairs = list(unpack(_text(part["vars"])))
+            text_of_column(part[name]) for name in ("rt_on_answer", "rt_on_timeout", "rt_on_hangup"))
+        pairs = list(unpack(text_of_column(part["vars"])))
         pairs.reverse()
         values: dict[str, Value] = {}
         for name, value in pairs:

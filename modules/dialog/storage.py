@@ -18,7 +18,7 @@ from engine.workers import in_worker
 from modules.dialog.api import ANSWERED, CONFIRMED, DELETED, EARLY, ON_LOADED, ON_SAVED
 from modules.dialog.cell import FROM_DB, OPTIONS_PINGS, REINVITE_PINGS, Dialog
 from modules.dialog.profiles import DialogProfiles
-from modules.dialog.rows import FIELDS, TABLE_VERSION, BadRow, Rows, unpack
+from modules.dialog.rows import FIELDS, TABLE_VERSION, BadRow, Rows, text_of_column, unpack
 
 NO_DB, REALTIME, DELAYED, SHUTDOWN = 0, 1, 2, 3
 _CHUNK: Final = 200
@@ -211,10 +211,12 @@ class DialogStorage(DialogProfiles):
                     self._pending[dialog.db_id] = dialog
             try:
                 async with asyncio.timeout(_LAST_WRITE):
+                    if self.db_mode == SHUTDOWN:
+                        await connection.delete(self.table_name)
                     while self._pending and await self._write_chunk(True):
                         pass
-            except TimeoutError:
-                pass
+            except (TimeoutError, DbError) as error:
+                self.log.error("dialogs cannot be written: %s", error or "the database does not answer")
             if self._pending:
                 self.log.error("%d dialogs could not be written to the database", len(self._pending))
             await connection.close()
@@ -283,7 +285,7 @@ class DialogStorage(DialogProfiles):
         """Profiles, lifetime and pings go on."""
         dialog.flags |= FROM_DB
         self.leave_profiles(dialog)
-        for name, value in reversed(list(unpack(_as_text(part["profiles"])))):
+        for name, value in reversed(list(unpack(text_of_column(part["profiles"])))):
             profile = self.profile(name)
             if profile is None:
                 self.define_profiles(name, bool(value))
@@ -327,9 +329,3 @@ class DialogStorage(DialogProfiles):
             raise MiError(400, "Restore dlg DB failed!") from None
         for dialog in alive:
             dialog.stored = True
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

@@ -23,7 +23,7 @@ from modules.dialog.api import (
 )
 from modules.dialog.base import DID_NONE, DID_ONLY, MATCH_MODES
 from modules.dialog.calls import DialogCalls, contact_of
-from modules.dialog.cell import HAS_BYE, OPTIONS_PINGS, PING_FINE, REINVITE_PINGS, Dialog, Run
+from modules.dialog.cell import HAS_BYE, OPTIONS_PINGS, PING_FINE, REINVITE_PINGS, Dialog, Leg, Run
 from modules.dialog.table import numbers_of
 
 _BODIES = frozenset(("INVITE", "UPDATE", "ACK"))
@@ -61,21 +61,8 @@ class DialogWithin(DialogCalls):
             did = self._did_of_target(ctx)
             if did is None and self.rr is not None:
                 did = self.rr.param(ctx, self.rr_param)
-                if did is None:
-                    did = self._did_of_routes(ctx)
         self._match(ctx, did, wanted)
         return 1 if self.get(ctx) is not None else -1
-
-    def _did_of_routes(self, ctx: Context) -> str | None:
-        """The id in the first Route, for a script that matches before loose_route()."""
-        try:
-            routes = ctx.msg.routes
-            uri = routes[0].parsed_uri if routes else None
-        except SipParseError:
-            return None
-        if uri is None or not self.server.is_myself(uri.host, uri.port_or_default, uri.proto):
-            return None
-        return uri.param(self.rr_param)
 
     def _did_of_target(self, ctx: Context) -> str | None:
         """The id in a Request-URI that is ours, as a module that hides topology puts it into Contacts: as parameter, or in the
@@ -289,15 +276,22 @@ class DialogWithin(DialogCalls):
             self.tell(
                 ON_RESPONSE_WITHIN, dialog, transaction=transaction, code=code, response=response, downstream=run.leg > 0)
 
+    def _take_contact(self, dialog: Dialog, leg: Leg, msg: Message) -> None:
+        """A leg has moved (RFC 3261 12.2)."""
+        contact = contact_of(msg)
+        if contact and contact != leg.contact:
+            leg.contact = contact
+            self.save(dialog)
+
+    def on_forwarded(self, dialog: Dialog, run: Run, transaction: Any) -> None:
+        """A request inside the dialog is on its way: who sent a re-INVITE or UPDATE is where that says, as for OpenSIPS."""
+        if run.leg >= 0 and transaction.method in _REFRESH and dialog.transaction is not transaction and transaction.branches:
+            self._take_contact(dialog, dialog.legs[dialog.other(run.leg)], transaction.request)
+
     def _refreshed(self, dialog: Dialog, run: Run, transaction: Any, response: Response) -> None:
-        """A target refresh was accepted (RFC 3261 12.2): Contacts and bodies of both legs are new."""
+        """A target refresh was accepted: the Contact of the leg and the bodies of both are new."""
         leg, source = dialog.legs[run.leg], dialog.legs[dialog.other(run.leg)]
-        changed = False
-        for side, msg in ((leg, response), (source, transaction.request)):
-            contact = contact_of(msg)
-            if contact and contact != side.contact:
-                side.contact = contact
-                changed = True
+        self._take_contact(dialog, leg, response)
         if response.status_code == 200:
             if source.new_in_sdp:
                 source.in_sdp, source.new_in_sdp = source.new_in_sdp, ""
@@ -308,8 +302,6 @@ class DialogWithin(DialogCalls):
                 sent = transaction.relaying.data
                 text = sent[sent.find(b"\r\n\r\n") + 4:].decode("latin-1")
                 leg.out_sdp = "" if text == transaction.request.body else text
-        if changed:
-            self.save(dialog)
 
     # ---- pings begin ----
 
