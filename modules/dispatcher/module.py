@@ -56,6 +56,7 @@ class Dispatcher(Commands):
         self.partitions = {}
         self.default_partition: Partition | None = None
         self.probing_socket: Any = None
+        self._flushing = False
         self.bind_variables()
         if self.ds_ping_interval and self.tm is None:
             raise ConfigError(
@@ -129,10 +130,17 @@ class Dispatcher(Commands):
         if self.ds_ping_interval:
             self.server.timers.every(self.ds_ping_interval, self.ping_all)
         if any(partition.persistent for partition in self.partitions.values()):
-            self.server.timers.every(FLUSH_PERIOD, self._flush_soon)
+            self.server.timers.every(FLUSH_PERIOD, self._flush_in_turn)
 
-    def _flush_soon(self) -> None:
-        self.server.spawn(self.flush(), "dispatcher flush")
+    def _flush_in_turn(self) -> None:
+        """The periodic flush, in a run of its own; left out while a slow database is still busy with the last one."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            self.server.workers.wait(self.flush())
+        finally:
+            self._flushing = False
 
     async def destroy(self) -> None:
         await self.flush()
