@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from engine.errors import SipParseError
 from engine.module import BRANCH, FAILURE, REQUEST, Context, Module, function, modparam
+from engine.sip.grammar import capped_number
+
+_HUGE = 1 << 31
+"""A number of hops that is cut to max_limit in any case."""
 
 
 def positive(value: int) -> int:
@@ -29,7 +33,7 @@ class Maxfwd(Module):
         if not (digits.isascii() and digits.isdigit()):
             raise SipParseError("bad Max-Forwards", part="Max-Forwards")
         start = msg.value_start(i) + raw.index(digits)
-        return int(digits), start, start + len(digits)
+        return capped_number(digits, _HUGE), start, start + len(digits)
 
     @function(REQUEST, max_value=positive)
     def mf_process_maxfwd_header(self, ctx: Context, max_value: int) -> int:

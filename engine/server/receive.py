@@ -14,6 +14,7 @@ from engine.script.context import ERROR, ONREPLY, REQUEST, Context
 from engine.script.faults import parse_fault
 from engine.server import setup
 from engine.sip.builder import forward_response
+from engine.sip.grammar import capped_number
 from engine.sip.message import Request, Response, parse_message
 from engine.transport.address import DEFAULT_PORTS, Target, plain_ip
 
@@ -196,7 +197,10 @@ class Receiver:
         via = vias[1]
         proto = via.transport.lower()
         host = via.maddr or via.received or via.host
-        port = int(via.rport) if via.rport and via.rport.isdigit() else via.port or 0
+        marked = via.rport
+        port = capped_number(marked, 65536) if marked and marked.isdecimal() else 0
+        if not 0 < port < 65536:
+            port = via.port or 0
         ip = plain_ip(host)
         if ip is not None:
             targets = [Target(proto, ip, port or DEFAULT_PORTS.get(proto, 5060))]

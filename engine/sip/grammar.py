@@ -138,6 +138,12 @@ def parse_params(text: str) -> list[tuple[str, str | None]]:
     return found
 
 
+def capped_number(digits: str, most: int) -> int:
+    """The number written by decimal digits, `most` when it is larger. However many digits there are, few are read."""
+    significant = digits.lstrip("0")
+    return most if len(significant) > 18 else min(int(significant or "0"), most)
+
+
 def has_control(text: str) -> bool:
     """Whether the text holds a line break or NUL, which would end a header early if it were written into a message."""
     return "\n" in text or "\r" in text or "\0" in text

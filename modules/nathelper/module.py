@@ -58,7 +58,9 @@ class Nathelper(Module):
         int, 1, min=1, max=_MAX_PARTITIONS, help="parts in which pings are sent",
         effect="pings are always spread evenly over the interval",
     )
-    natping_socket = modparam(str, "", help="IPv4 address (and port) the 4-byte pings seem to come from; needs the right to use raw sockets")
+    natping_socket = modparam(
+        str, "", help="IPv4 address (and port) the 4-byte pings seem to come from; needs the right to use raw sockets",
+    )
     received_avp = modparam(str, None, parse=avp_name, help="AVP that fix_nated_register() sets; the same in registrar")
     force_socket = modparam(str, "", help="socket for contacts that came in on none of ours")
     sipping_bflag = modparam(str, "", help="branch flag of contacts that get a SIP request instead of 4 bytes")
@@ -93,7 +95,8 @@ class Nathelper(Module):
             raise ConfigError("nathelper: ping_nated_only needs the branch flag nat_bflag of usrloc")
         names = self.server.registry.branch_flag_names
         sip, remove, latency = [
-            names.bit(name) if name else 0 for name in (self.sipping_bflag, self.remove_on_timeout_bflag, self.sipping_latency_flag)
+            names.bit(name) if name else 0
+            for name in (self.sipping_bflag, self.remove_on_timeout_bflag, self.sipping_latency_flag)
         ]
         if sip and not self.sipping_from:
             raise ConfigError("nathelper: SIP pings (sipping_bflag) need sipping_from")

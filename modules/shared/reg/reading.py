@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SipParseError
 from engine.module import Context
-from engine.sip.grammar import BLANKS, split_params, unquote
+from engine.sip.grammar import BLANKS, capped_number, split_params, unquote
 from engine.sip.headers import STAR, ContactValue, parse_contacts, parse_q
 from modules.shared.reg import push
 from modules.shared.reg.aor import USUAL_URI
@@ -41,6 +41,9 @@ MAX_CALL_ID = 255
 MAX_RECEIVED = 255
 
 _NO_FLAGS = SaveFlags()
+
+_MAX_NUMBER: Final = 0xFFFFFFFF
+"""Of a CSeq and of a lifetime: 32 bits (RFC 3261 8.1.1.5, 20.19)."""
 
 _USUAL_CONTACT: Final = re.compile(rf' ?(?:"[^"\\]*+" ?)?<({USUAL_URI})>(?:;([^"\s,]++))?\Z')
 """A header with one Contact in brackets, its URI as usual, no quotes in its parameters."""
@@ -121,8 +124,8 @@ class Reading:
             raise Refused(NO_CSEQ)
         if len(call_id) > MAX_CALL_ID:
             raise Refused(CALL_ID_LENGTH)
-        cseq = int(cseq_text) if cseq_text.isdecimal() else -1
-        if not 0 <= cseq <= 0xFFFFFFFF:
+        cseq = capped_number(cseq_text, _MAX_NUMBER + 1) if cseq_text.isdecimal() else -1
+        if not 0 <= cseq <= _MAX_NUMBER:
             raise Refused(BAD_CSEQ)
         self.call_id = call_id
         self.cseq = cseq
@@ -144,7 +147,7 @@ class Reading:
             return None
         if not text.isdecimal() or not text.isascii():
             raise Refused(BAD_EXPIRES)
-        return min(int(text), 0xFFFFFFFF)
+        return capped_number(text, _MAX_NUMBER)
 
     def _read_contacts(self, forced: str | None, default: int | None) -> None:
         msg = self.msg
@@ -199,7 +202,7 @@ class Reading:
         """Lifetime in seconds: that of the Contact, else of the header, else the default, within the limits; 0 removes."""
         mod = self.mod
         if asked:
-            lifetime = int(asked) if asked.isdecimal() and asked.isascii() else mod.default_expires
+            lifetime = capped_number(asked, _MAX_NUMBER) if asked.isdecimal() and asked.isascii() else mod.default_expires
         else:
             lifetime = mod.default_expires if default is None else default
         if lifetime == 0:

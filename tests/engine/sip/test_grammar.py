@@ -4,6 +4,7 @@ import pytest
 
 from engine.errors import SipParseError
 from engine.sip.grammar import (
+    capped_number,
     find_param,
     has_control,
     is_balanced,
@@ -68,3 +69,8 @@ def test_quotes() -> None:
     assert unquote('"a"') == "a" and unquote('"') == '"'
     assert unescape_quoted(quote('a"b\\c')) == 'a"b\\c'
     assert has_control("a\r\nb") and not has_control("ab")
+
+
+@pytest.mark.parametrize(("digits", "expected"), [("0", 0), ("", 0), ("0042", 42), ("100", 99), ("9" * 5000, 99), ("0" * 5000 + "7", 7)])
+def test_numbers_that_are_capped(digits: str, expected: int) -> None:
+    assert capped_number(digits, 99) == expected
