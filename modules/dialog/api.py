@@ -178,6 +178,10 @@ class Dialogs(Protocol):
     def next_cseq(self, dialog: Dialog, leg: str, step: int = 1) -> int:
         """Count up the CSeq of requests the server makes towards CALLER or CALLEE; the new number (0 when unknown)."""
 
+    def number_again(self, ctx: Context) -> int:
+        """A request inside a dialog is sent once more with an answer to its challenge: the CSeq number it gets. Its ACK gets the
+        same, its replies the old one back. 0 when ctx is not the run of such a request."""
+
     def in_profile(self, dialog: Dialog, name: str, value: str | None = None) -> bool:
         """is_in_profile()."""
 

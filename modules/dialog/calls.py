@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from engine.errors import SipParseError
@@ -34,8 +35,20 @@ def dialog_flags(text: str) -> int:
     return flags
 
 
+# One Contact in angle brackets without quotes, as nearly all are: read without parsing it.
+_PLAIN_CONTACT: Final = re.compile(r'[^<>",;*]*<([^<>", ]+)>[^<>",]*\Z')
+
+
 def contact_of(msg: Message) -> str:
     """URI of the only Contact; "" when there is none, several, or a broken one."""
+    names = msg.names
+    count = names.count("contact")
+    if not count:
+        return ""
+    if count == 1:
+        found = _PLAIN_CONTACT.match(msg.raw_value(names.index("contact")))
+        if found is not None:
+            return found[1]
     try:
         contacts = msg.contacts
     except SipParseError:
@@ -71,7 +84,7 @@ class DialogCalls(DialogBase):
             if from_ is None or to is None or not call_id or not from_.tag:
                 self.log.error("create_dialog: the request has no Call-ID, To or From tag")
                 return -1
-            routes = msg.record_routes
+            routes = msg.record_routes if "record-route" in msg.names else []
             number = msg.cseq_number or ""
         except SipParseError as error:
             self.log.error("create_dialog: %s", error.message)
@@ -285,23 +298,28 @@ class DialogCalls(DialogBase):
         if not dialog.answered:
             dialog.answered = index
         leg = dialog.legs[index]
-        if dialog.flags & CSEQ_ENFORCE:
-            number = response.cseq_number or ""
-            if number.isdigit():
-                dialog.legs[dialog.answered].gen = int(number)
+        number = response.cseq_number or ""
+        if number.isdigit() and (dialog.flags & CSEQ_ENFORCE or number != dialog.legs[0].invite_cseq):
+            # Somebody counted up on the way (uac_auth): from here on we count towards the callee.
+            dialog.legs[dialog.answered].gen = int(number)
         body = response.body
         if body:
             leg.in_sdp = body
         leg.contact = contact_of(response)
-        if "record-route" not in response.names:
+        lines = response.positions("record-route")
+        if not lines:
+            return
+        ours = transaction.relaying.data.count(b"\r\nRecord-Route: <") - transaction.request.text.count("\r\nRecord-Route: <")
+        known = dialog.foreign_routes + max(0, ours)
+        if len(lines) <= known and not any("," in response.raw_value(line) for line in lines):
+            # Nobody behind us recorded a route: the usual case.
             return
         try:
             routes = response.record_routes
         except SipParseError:
             return
         routes.reverse()
-        ours = transaction.relaying.data.count(b"\r\nRecord-Route: <") - transaction.request.text.count("\r\nRecord-Route: <")
-        set_routes(leg, response, routes[dialog.foreign_routes + max(0, ours):])
+        set_routes(leg, response, routes[known:])
 
     def _answered(self, dialog: Dialog, transaction: Any, code: int, response: Response | None) -> None:
         """The call is answered."""

@@ -201,6 +201,26 @@ class DialogWithin(DialogCalls):
                 source.numbers = {}
             source.numbers[run.number] = leg.gen
 
+    def number_again(self, ctx: Context) -> int:
+        """The number of a request that is sent once more (its challenge was answered); replies get the old one back. 0: the run
+        is not one of a request inside a dialog."""
+        transaction = ctx.transaction
+        run: Run | None = transaction.slots.get("dialog") if transaction is not None else None
+        if run is None or run.dialog is None or run.leg < 0:
+            return 0
+        msg: Request = ctx.msg  # type: ignore[assignment]
+        legs = run.dialog.legs
+        leg, source = legs[run.leg], legs[run.dialog.other(run.leg)]
+        if not leg.gen:
+            leg.gen = int(leg.cseq) if leg.cseq.isdigit() else 0
+        leg.gen += 1
+        run.number = msg.cseq_number or ""
+        if msg.method == "INVITE":
+            if source.numbers is None:
+                source.numbers = {}
+            source.numbers[run.number] = leg.gen
+        return leg.gen
+
     def _take_timeout(self, dialog: Dialog, run: Run) -> None:
         """$DLG_timeout that was set before the dialog was known."""
         if run.timeout:

@@ -1,8 +1,8 @@
 """uac_auth() and the CSeq numbers that go with it.
 
 The request that is sent again has a higher number than its sender knows of. Replies get the old number back; the later requests
-of the sender need the same step up. A parameter of our Record-Route (aci, the step) tells which dialogs that are, unless the dialog
-module counts for us.
+of the sender need the same step up. A parameter of our Record-Route (aci, the step) tells which dialogs that are; where the dialog
+module knows the call, it sees from the 2xx that the numbers differ, and counts from there on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.errors import SipParseError
 from engine.module import FAILURE, Context
-from modules.dialog.api import CALLEE, CALLER, Dialogs
+from modules.dialog.api import Dialogs
 from modules.rr.api import Rr
 from modules.tm.api import Transaction
 from modules.uac.base import State, state_of
@@ -71,15 +71,12 @@ class Answering:
             return False
         before, changed = now
         number = max(before, state.top) + 1
-        if dialog is not None and self.dialog is not None and msg.to_tag:
-            leg = CALLEE if self.dialog.direction(ctx) == "downstream" else CALLER
-            counted = self.dialog.next_cseq(dialog, leg)
-            number = max(number, counted)
-        if not renumber(msg, edits, number):
+        counted = self.dialog.number_again(ctx) if self.dialog is not None and dialog is not None and msg.to_tag else 0
+        if not renumber(msg, edits, max(number, counted)):
             return False
-        state.top = number
-        if not changed or state.renumbered:
-            state.renumbered = True  # else the dialog module changed the number, and gives replies the old one back
+        state.top = max(number, counted)
+        # The dialog module gives replies the number back that it has changed.
+        state.renumbered = not counted and (state.renumbered or not changed)
         if not msg.to_tag and dialog is None and self.rr is not None:
             self.rr.add_param(ctx, f";{STEP_PARAM}={number - before}")
         return True
@@ -102,8 +99,7 @@ class Answering:
             self.log.error("CSeq cannot be counted up by %d", step)
             return False
         state.top = max(state.top, now[0] + step)
-        if not now[1] or state.renumbered:
-            state.renumbered = True
+        state.renumbered = state.renumbered or not now[1]
         return True
 
     # ---- the rest of the dialog, without dialog module ----

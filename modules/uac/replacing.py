@@ -11,7 +11,7 @@ from typing import Any, Final
 from engine.errors import SipParseError
 from engine.module import BRANCH, REQUEST, Context
 from engine.sip.headers import NameAddr
-from modules.dialog.api import ON_LOADED, ON_REQUEST_WITHIN, Dialog, DialogEvent, Dialogs
+from modules.dialog.api import ON_LOADED, ON_REQUEST_WITHIN, ON_TERMINATED, Dialog, DialogEvent, Dialogs
 from modules.rr.api import Rr
 from modules.tm.api import Transaction
 from modules.uac.base import AUTO, FROM, NONE, TO, State, address_of, state_of
@@ -207,6 +207,7 @@ class Replacing:
             return
         slots["uac"] = True
         self.dialog.watch(dialog, ON_REQUEST_WITHIN, self._on_request_within)
+        self.dialog.watch(dialog, ON_TERMINATED, self._on_request_within)
 
     def _on_request_within(self, event: DialogEvent) -> None:
         """A request inside a dialog: the far end gets the new URIs, the near end its own back."""
