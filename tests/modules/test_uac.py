@@ -288,3 +288,65 @@ def test_the_span_of_an_address_is_the_address(value: str) -> None:
 def test_what_is_missing_is_told_at_start(script: str) -> None:
     with pytest.raises((ConfigError, ConfigErrors)):
         Harness(script)
+
+
+# ---- with the dialog module ----
+
+DIALOG = 'loadmodule "dialog.so"\n'
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_dialog_keeps_the_names(forced: bool) -> None:
+    params = 'modparam("uac", "force_dialog", 1)\n' if forced else ""
+    with Calls(MAIN if forced else "create_dialog();" + MAIN, params, modules=DIALOG) as server:
+        invite = server.call()
+        assert "vsf" not in invite.text and "did=" in (invite.header("Record-Route") or "")
+        assert server.reply(invite).header("From") == '"Alice" <sip:alice@example.com>;tag=a1'
+        ack = server.follow(invite, "ACK", cseq=1)
+        assert (ack.header("From"), ack.header("To")) == ("<sip:new@hidden.example>;tag=a1", "<sip:t@hidden.example>;tag=b1")
+        info = server.follow(
+            invite, "INFO", cseq=9, from_bob=True, from_="<sip:t@hidden.example>", to='"N" <sip:new@hidden.example>')
+        assert (info.header("From"), info.header("To")) == ("<sip:bob@example.com>;tag=b1", '"N" <sip:alice@example.com>;tag=a1')
+        assert server.answer_within(info, True).header("From") == "<sip:t@hidden.example>;tag=b1"
+        bye = server.follow(invite, "BYE", cseq=2)
+        assert bye.header("From") == "<sip:new@hidden.example>;tag=a1"
+        assert server.answer_within(bye).header("From") == "<sip:alice@example.com>;tag=a1"
+
+
+def test_a_dialog_keeps_the_name_of_the_branch_that_answered() -> None:
+    main = 'create_dialog(); append_msg_branch("sip:carol@127.0.0.1:5091"); t_on_branch("b");'
+    more = 'branch_route[b] { if ($T_branch_idx == 1) uac_replace_from( , "sip:one@x"); else uac_replace_from( , "sip:zero@x"); }'
+    with Calls(main, more=more, modules=DIALOG) as server:
+        sent = server.send(make_request("INVITE", "sip:bob@127.0.0.1:5090"), ALICE)
+        first, second = [one for one in sent if one.first_line.startswith("INVITE")]
+        server.send(make_reply(second.text, 486), ("127.0.0.1", 5091))
+        assert server.reply(first).header("From") == "<sip:alice@example.com>;tag=a1"
+        assert server.follow(first, "BYE", cseq=2).header("From") == "<sip:zero@x>;tag=a1"
+
+
+def test_the_dialog_counts_on_from_the_answered_challenge() -> None:
+    with Calls('create_dialog(); t_on_failure("f");', more=AGAIN, modules=DIALOG) as server:
+        invite = challenged(server, server.call(cseq=5))
+        assert "aci" not in invite.text and server.reply(invite).header("CSeq") == "5 INVITE"
+        assert server.follow(invite, "ACK", cseq=5).header("CSeq") == "6 ACK"
+        info = server.follow(invite, "INFO", cseq=6)
+        assert info.header("CSeq") == "7 INFO" and server.answer_within(info).header("CSeq") == "6 INFO"
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_challenge_inside_the_dialog(before: bool) -> None:
+    """before: the INVITE was challenged, too."""
+    with Calls('create_dialog(); t_on_failure("f");', more=AGAIN, within='t_on_failure("f");', modules=DIALOG) as server:
+        invite = server.call()
+        if before:
+            invite = challenged(server, invite)
+        server.reply(invite)
+        server.follow(invite, "ACK", cseq=1)
+        first = 2 + before
+        again = server.follow(invite, "INVITE", cseq=2)
+        assert again.header("CSeq") == f"{first} INVITE"
+        again = challenged(server, again)
+        assert again.header("CSeq") == f"{first + 1} INVITE" and server.answer_within(again).header("CSeq") == "2 INVITE"
+        assert server.follow(invite, "ACK", cseq=2).header("CSeq") == f"{first + 1} ACK"
+        bye = server.follow(invite, "BYE", cseq=3)
+        assert bye.header("CSeq") == f"{first + 2} BYE" and server.answer_within(bye).header("CSeq") == "3 BYE"
