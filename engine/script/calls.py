@@ -15,6 +15,7 @@ from engine.script import nodes
 from engine.script.formats import compile_format
 from engine.script.nodes import Pos
 from engine.script.posix_regex import compile_posix
+from engine.script.spellings import NUMBERS
 from engine.script.unit import Unit, error_at
 from engine.script.varspec import VarSpec, parse_format
 
@@ -86,8 +87,8 @@ class Calls:
                 raise self._wrong(decl, param, "a number" if kind == "static_int" else "a number or a variable", arg)
             return self._fixed(instance, param, arg.value, arg.pos)
         if not isinstance(arg.value, str):
-            if getattr(self._fixup(instance, param), "takes_numbers", False):     # flags of 3.1, named ones today
-                return self._fixed(instance, param, str(arg.value), arg.pos)
+            if NUMBERS.get(decl.name, ("", ""))[0] == param.name or getattr(self._fixup(instance, param), "takes_numbers", False):
+                return self._number_as_text(instance, decl, param, arg)
             raise self._wrong(decl, param, "a string" if kind == "static_str" else "a string or a variable", arg)
         if kind == "raw":
             return self._fixed(instance, param, arg.value, arg.pos)
@@ -97,6 +98,13 @@ class Calls:
             except ValueError as error:
                 raise ConfigError(f"bad regular expression {arg.value!r}: {error}") from None
         return self._text(instance, decl, param, arg)
+
+    def _number_as_text(self, instance: Module, decl: FunctionDecl, param: ParamDecl, arg: nodes.Const) -> str:
+        """A number where releases from 3.4 on want a text: what 3.1 ... 3.3 write is taken, and a warning names today's form."""
+        if not self.unit.live_params:
+            today = NUMBERS.get(decl.name, ("", "the names of the flags in quotes"))[1]
+            self.unit.warn(arg.pos, f"{decl.name}() takes the number {arg.value} as 3.1 to 3.3 do, write {today}")
+        return self._fixed(instance, param, str(arg.value), arg.pos)
 
     def _text(self, instance: Module, decl: FunctionDecl, param: ParamDecl, arg: nodes.Const) -> str:
         """A string for a text parameter: a format, unless it is static."""

@@ -49,6 +49,10 @@ class DefinitionBuilder:
             count = n.Const(count.pos, 1)
         return self.parameter(c[0], Workers(count.value, c[3].value), count.pos)
 
+    def global_release(self, c: Children) -> n.GlobalParam:
+        major, minor = c[1], c[-1]
+        return self.parameter(c[0], n.Const(major.pos, f"{major.text}.{minor.text}", '"'), major.pos)
+
     def global_group(self, c: Children) -> n.GlobalParam:
         return self.parameter(c[0], (c[1].value, c[2].value), c[1].pos)
 

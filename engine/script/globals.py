@@ -135,6 +135,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "disable_dns_blacklist": _p("B"),
     "dst_blacklist": _p("blacklist"),
     # script
+    "compat": _p("release", words=("3.1", "3.2", "3.3", "3.4", "3.5", "3.6")),
     "max_while_loops": _p("N"),
     "enable_asserts": _p("B"),
     "abort_on_assert": _p("B"),
@@ -198,7 +199,7 @@ REMOVED: Final[dict[str, str]] = {
 
 _TOKEN_OF_KIND: Final = {
     "socket": "G_SOCKET", "alias": "G_ALIAS", "address": "G_ADDRESS", "workers": "G_WORKERS", "profile": "G_PROFILE",
-    "blacklist": "G_BLACKLIST", "group": "G_MEMGROUP",
+    "blacklist": "G_BLACKLIST", "group": "G_MEMGROUP", "release": "G_RELEASE",
 }
 TOKEN_KINDS: Final = {name: _TOKEN_OF_KIND.get(entry.kind, "G_SIMPLE") for name, entry in PARAMETERS.items()}
 """What the lexer makes of each name in front of `=`."""
@@ -231,7 +232,7 @@ def _value(param: n.GlobalParam, entry: Parameter) -> object:
     if isinstance(value, _DEFINITIONS):
         return value
     assert isinstance(value, n.Const)
-    kind = "N" if entry.kind == "workers" else entry.kind
+    kind = {"workers": "N", "release": "S"}.get(entry.kind, entry.kind)
     if isinstance(value.value, int):
         if kind == "B" and value.value >= 0:
             return value.value != 0
@@ -284,6 +285,12 @@ def check_globals(params: Iterable[n.GlobalParam]) -> tuple[list[ConfigError], l
     return errors, warnings
 
 
+def release_of(script: n.Script, otherwise: str) -> str:
+    """The release a script asks to be run as (`compat = 3.1`), or the one given."""
+    return next((str(param.value.value) for param in reversed(script.globals)
+                 if param.name == "compat" and isinstance(param.value, n.Const)), otherwise)
+
+
 def resolve_globals(script: n.Script, version: str = "3.6") -> Settings:
     """The settings of a parsed script; the last one of a name wins, sockets and other lists collect.
 
@@ -291,6 +298,7 @@ def resolve_globals(script: n.Script, version: str = "3.6") -> Settings:
     """
     settings = Settings()
     settings.warnings = list(script.warnings)
+    version = release_of(script, version)
     release = tuple(int(part) for part in version.split(".")[:2])
     if release < (3, 2):
         settings.max_while_loops = 100

@@ -16,7 +16,7 @@ from engine.registry import Registry
 from engine.script import nodes
 from engine.script.compiler import Compiler, in_order
 from engine.script.functions import CORE_MODULES as FUNCTIONS
-from engine.script.globals import resolve_globals
+from engine.script.globals import release_of, resolve_globals
 from engine.script.lint import lint
 from engine.script.nodes import ConfigWarning
 from engine.script.parser import SyntaxErrors, parse_file, parse_text
@@ -43,6 +43,8 @@ def load_script(
         if mistakes.tree is not None:
             judge_names(server, mistakes.tree, mistakes.errors, core)
         raise
+    compat = release_of(tree, compat)
+    server.speak(compat)
     settings = resolve_globals(tree, compat)
     server.configure(settings)
     registry: Registry = server.registry

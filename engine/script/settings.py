@@ -128,6 +128,8 @@ class Settings:
     disable_core_dump: bool = False
     chroot: str = ""
     workdir: str = ""
+    compat: str = ""
+    """The release the script asks to be run as; empty: the one of the command line."""
     mpath: list[str] = field(default_factory=list)
     """Folders where loadmodule looks, in order."""
 

@@ -62,6 +62,16 @@ FUNCTIONS: Final[dict[str, Spelling]] = {
 }
 """Function of an older release -> what to write today."""
 
+NUMBERS: Final[dict[str, tuple[str, str]]] = {
+    "t_relay": ("flags", '"no-auto-477,no-dns-failover,pass-reason-hdr,allow-no-cancel"'),
+    "t_replicate": ("flags", '"no-auto-477,no-dns-failover,pass-reason-hdr,allow-no-cancel"'),
+    "nat_uac_test": ("flags", '"private-contact,diff-ip-src-via,private-via,diff-port-src-via" and their kin'),
+    "fix_nated_sdp": ("flags", '"add-dir-active,rewrite-media-ip,add-no-rtpproxy,rewrite-origin-ip" and their kin'),
+    "set_dlg_flag": ("flag", 'a name: "my_flag"'), "reset_dlg_flag": ("flag", 'a name: "my_flag"'),
+    "is_dlg_flag_set": ("flag", 'a name: "my_flag"'), "test_and_set_dlg_flag": ("flag", 'a name: "my_flag"'),
+}
+"""Function -> (parameter, what to write today): until 3.3 these were numbers, from 3.4 on they are texts."""
+
 MODULES: Final[dict[str, Spelling]] = {
     "event_route": Spelling("nothing: event routes are part of the core", "3.6"), "avpops": Spelling("sqlops", "3.5"),
     "uri": Spelling("auth_db for the database checks, sipmsgops for has_totag() and the parameters of the Request-URI"),

@@ -143,6 +143,11 @@ class Server:
         """Make "udp" or "tcp" usable with the parameters of its module."""
         setup.ENABLE[proto](self, **options)
 
+    def speak(self, release: str) -> None:
+        """Behave as a release: the one of the command line, or the one the script asks for."""
+        self.compat = release
+        self.speaks_31 = release == "3.1"
+
     def load(self, text: str | None = None) -> None:
         """Read the script at cfg_path (or this text under its name), load and initialise its modules, compile. ConfigErrors."""
         self.script = load_script(

@@ -11,7 +11,7 @@ from engine.errors import ConfigErrors
 from engine.script.diagnostics import render
 from tests.helpers import PREAMBLE, Harness
 
-MODULES = 'loadmodule "tm.so"\nloadmodule "sl.so"\nloadmodule "signaling.so"\nloadmodule "sipmsgops.so"\nloadmodule "textops.so"\n'
+MODULES = "".join(f'loadmodule "{name}.so"\n' for name in ("tm", "sl", "signaling", "sipmsgops", "textops"))
 
 
 def told(script: str) -> list[tuple[int, str, str]]:
@@ -36,7 +36,8 @@ def told(script: str) -> list[tuple[int, str, str]]:
     ("sl_send_reply(200);", "too few parameters for command <sl_send_reply>", "it needs 2 parameters: sl_send_reply(code, reason)"),
     ('sl_send_reply(200, "OK", "x");', "too many parameters for command <sl_send_reply>",
      "it takes 2 parameters: sl_send_reply(code, reason)"),
-    ('sl_send_reply("404", "No");', "parameter <code> of command <sl_send_reply> is expected to be a number or a variable, not '404'",
+    ('sl_send_reply("404", "No");',
+     "parameter <code> of command <sl_send_reply> is expected to be a number or a variable, not '404'",
      "sl_send_reply(code, reason)"),
     ("setflag(5);", "parameter <flag> of command <setflag> is expected to be a string, not 5", "setflag(flag)"),
     ("setflag(NAT);", "bare word <NAT> as an argument of setflag()", 'quote it: "NAT"'),
