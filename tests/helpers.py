@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from engine.log import LogRoot
 from engine.server.core import Server
+from engine.transport.address import DEFAULT_PORTS
 from engine.transport.sockets import Failed, ListenSocket
 
 PREAMBLE = """
@@ -141,10 +142,9 @@ class WireConnection:
 class Wire:
     """A transport that delivers into a list."""
 
-    default_port = 5060
-
-    def __init__(self, proto: str, sent: list[Sent]) -> None:
+    def __init__(self, proto: str, sent: list[Sent], default_port: int = 0) -> None:
         self.proto = proto
+        self.default_port = default_port or DEFAULT_PORTS[proto]
         self.is_stream = proto != "udp"
         self.sent = sent
         self.connections: dict[int, WireConnection] = {}
@@ -199,7 +199,7 @@ class HarnessServer(Server):
 
     def enable_protocol(self, proto: str, **options: Any) -> None:
         """Lists instead of sockets."""
-        self.sockets.enable(Wire(proto, self.sent))
+        self.sockets.enable(Wire(proto, self.sent, options.get("default_port", 0)))
 
     def wall(self) -> float:
         """Wall clock that goes with the virtual time."""

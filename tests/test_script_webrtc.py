@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.engine.transport.certificates import Authority
 from tests.engine.transport.live import Live, Stream, Web, free_port, trusting
 from tests.helpers import Harness, Sent, make_reply
@@ -64,7 +65,7 @@ def lines(sent: list[Sent]) -> list[str]:
 
 
 def routes_of(text: str) -> list[str]:
-    return re.findall(r"^Record-Route: (.*?)\r$", text, re.M)
+    return re.findall(r"^Record-Route: (.*?)\r$", text, re.MULTILINE)
 
 
 def test_a_browser_calls_a_phone_which_hangs_up(harness: Harness) -> None:
@@ -75,7 +76,7 @@ def test_a_browser_calls_a_phone_which_hangs_up(harness: Harness) -> None:
     assert (invite.proto, (invite.ip, invite.port)) == ("tls", PHONE)
     routes = routes_of(invite.text)
     assert ["transport=tls" in routes[0], "transport=wss" in routes[1]] == [True, True]
-    contact = re.search(r"^Contact: <(.*?)>", invite.text, re.M)
+    contact = re.search(r"^Contact: <(.*?)>", invite.text, re.MULTILINE)
     assert contact is not None
     assert contact[1].startswith("sip:web@127.0.0.1:50001")
     answer, = send(harness, PHONE, make_reply(invite.text, 200, "OK", to_tag="desk", headers=f"Contact: <{CONTACT[PHONE]}>\r\n"))

@@ -84,7 +84,7 @@ def configure_core(server: Server, settings: Settings) -> None:
 
     server.resolver = Resolver(
         server.workers.wait, lookup.query, try_ipv6=settings.dns_try_ipv6, try_naptr=settings.dns_try_naptr,
-        usable=lambda proto: proto in server.sockets.transports, asked=asked)
+        usable=lambda proto: proto in server.sockets.transports, asked=asked, default_port=server.sockets.default_port)
     if settings.open_files_limit > 0:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         wanted = settings.open_files_limit if hard == resource.RLIM_INFINITY else min(settings.open_files_limit, hard)

@@ -49,13 +49,23 @@ def disconnect_reporter(server: Server) -> Callable[[Connection, str], None]:
     return disconnected
 
 
+def _enable(server: Server, transport: TcpTransport) -> None:
+    """Take a transport into service. tcp_max_connections is for all of them together."""
+
+    def total() -> int:
+        return sum(len(one.connections) for one in server.sockets.transports.values() if isinstance(one, TcpTransport))
+
+    transport.total = total
+    server.sockets.enable(transport)
+    server.timers.every(1.0, transport.sweep)
+
+
 def enable_tcp(server: Server, *, tos: int, default_port: int = 5060, **options: Any) -> None:
     """proto_tcp is loaded: make TCP usable. options: those of stream_settings()."""
     transport = TcpTransport(
         server.loop, server.workers.run, server.receiver.receive, server.log.warning, server.now,
         stream_settings(server, tos=tos, **options), default_port=default_port, disconnected=disconnect_reporter(server))
-    server.sockets.enable(transport)
-    server.timers.every(1.0, transport.sweep)
+    _enable(server, transport)
 
 
 def enable_layered(
@@ -78,5 +88,4 @@ def enable_layered(
         proto, server.loop, server.workers.run, server.receiver.receive, server.log.warning, server.now,
         stream_settings(server, tos=tos, **options), default_port=default_port, disconnected=disconnect_reporter(server),
         policy=policy, web=session, check_reuse=check_reuse)
-    server.sockets.enable(transport)
-    server.timers.every(1.0, transport.sweep)
+    _enable(server, transport)

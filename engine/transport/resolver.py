@@ -135,19 +135,21 @@ class Resolver:
     """Names to addresses for one server.
 
     wait(awaitable): result of an awaitable, called from script code (Workers.wait). usable(proto): is a protocol loaded;
-    others are left out of what NAPTR offers. stats: counts queries and slow ones, or None.
+    others are left out of what NAPTR offers. default_port(proto): the port of destinations that name none. stats: counts queries and slow ones, or None.
     """
 
     def __init__(
         self, wait: Callable[[Awaitable[Any]], Any], query: Query | None = None, *, try_ipv6: bool = False,
         try_naptr: bool = True, usable: Callable[[str], bool] = lambda proto: True, clock: Callable[[], float] = time.monotonic,
         hosts: Hosts | None = None, asked: Callable[[float], None] | None = None,
+        default_port: Callable[[str], int] = lambda proto: DEFAULT_PORTS.get(proto, 5060),
     ) -> None:
         self._wait = wait
         self._query: Query = query or Dns().query
         self.try_ipv6 = try_ipv6
         self.try_naptr = try_naptr
         self._usable = usable
+        self._default_port = default_port
         self._clock = clock
         self._hosts = hosts or Hosts()
         self._asked = asked
@@ -170,7 +172,7 @@ class Resolver:
         ip = plain_ip(host)
         wanted = proto or uri.proto
         if ip is not None:
-            literal = Target(wanted, ip, uri.port or DEFAULT_PORTS.get(wanted, 5060))
+            literal = Target(wanted, ip, uri.port or self._default_port(wanted))
             if len(uri.text) < 256:
                 if len(self._literals) >= _MAX_LITERALS:
                     self._literals.clear()
@@ -184,7 +186,7 @@ class Resolver:
         """The same for a host, a port (0: SRV first) and a protocol."""
         ip = plain_ip(host)
         if ip is not None:
-            return [Target(proto, ip, port or DEFAULT_PORTS.get(proto, 5060))]
+            return [Target(proto, ip, port or self._default_port(proto))]
         found: list[Target] = self._wait(self.locate(host, port, proto, True, False))
         return found
 
@@ -193,7 +195,7 @@ class Resolver:
         host = host.lower().rstrip(".")
         local = self._local(host)
         if local is not None:
-            return [Target(proto, ip, port or DEFAULT_PORTS.get(proto, 5060)) for ip in local]
+            return [Target(proto, ip, port or self._default_port(proto)) for ip in local]
         if not port:
             if not explicit and self.try_naptr:
                 for service, name in await self._services(host, secure):
@@ -204,7 +206,7 @@ class Resolver:
                 found = await self._by_srv(f"{_SRV_NAMES[proto]}.{host}", proto)
                 if found:
                     return found
-            port = DEFAULT_PORTS.get(proto, 5060)
+            port = self._default_port(proto)
         return [Target(proto, ip, port) for ip in await self.addresses(host)]
 
     async def addresses(self, host: str) -> list[str]:

@@ -247,12 +247,17 @@ class Sockets:
                 return socket
             if socket.proto != (proto or "udp"):
                 continue
-            wanted = port or DEFAULT_PORTS[socket.proto]
+            wanted = port or self.default_port(socket.proto)
             if wanted in (socket.port, socket.adv_port) and host in (
                 socket.ip, socket.host.lower(), (socket.adv_host or "").lower(),
             ):
                 return socket
         return None
+
+    def default_port(self, proto: str) -> int:
+        """The port of sockets and destinations that name none: the protocol module's udp_port, tls_port ..."""
+        transport = self.transports.get(proto)
+        return DEFAULT_PORTS.get(proto, 5060) if transport is None else transport.default_port
 
     def first(self, proto: str, ipv6: bool = False) -> ListenSocket | None:
         """The default socket of a protocol and address family."""

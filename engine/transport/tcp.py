@@ -326,6 +326,8 @@ class TcpTransport:
         self.default_port = default_port
         self.disconnected = disconnected
         self.connections: dict[int, Connection] = {}
+        self.total: Callable[[], int] = lambda: len(self.connections)
+        """How many connections count for max_connections: those of all stream protocols, once they know of each other."""
         self._by_peer: dict[tuple[str, int], Connection] = {}
         # Not from 1: an id in the Via of a message sent before a restart must not name a connection of today.
         self._last_id = random.randrange(1, 1 << 30)
@@ -341,7 +343,7 @@ class TcpTransport:
 
     def accepted(self, sock: system.socket, ip: str, port: int, listener: ListenSocket) -> None:
         """A peer has connected."""
-        if len(self.connections) >= self.settings.max_connections:
+        if self.total() >= self.settings.max_connections:
             self.warn("maximum number of connections (%d) reached, refusing %s:%d", self.settings.max_connections, ip, port)
             sock.close()
             return
@@ -404,7 +406,7 @@ class TcpTransport:
 
     def connect(self, ip: str, port: int, socket: ListenSocket, sender: Any = None) -> Connection:
         """Start a connection; TransportError when it is refused at once."""
-        if len(self.connections) >= self.settings.max_connections:
+        if self.total() >= self.settings.max_connections:
             raise TransportError(f"maximum number of connections ({self.settings.max_connections}) reached", E_SEND)
         sock = system.socket(system.AF_INET6 if ":" in ip else system.AF_INET, system.SOCK_STREAM)
         try:

@@ -58,7 +58,9 @@ class DbMysql(Module):
         manager: Any = self.server.registry.get("tls_mgm")
         if manager is None:
             raise ConfigError(f"db_mysql: tls_domain={domain} in {url} needs module tls_mgm, but it was not loaded!")
-        context: ssl.SSLContext = manager.client_context(domain)
+        context: ssl.SSLContext | None = manager.client_context(domain)
+        if context is None:                     # never go on without TLS instead
+            raise ConfigError(f"db_mysql: tls_domain={domain} in {url} is no TLS client domain")
         return context
 
     async def _wire(self, url: DbUrl, database: str | None) -> MysqlWire:

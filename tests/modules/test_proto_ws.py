@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from engine.sip.uri import parse_uri
 from tests.engine.transport.certificates import Authority
 from tests.engine.transport.live import Datagram, Live, Stream, Web, free_port, trusting
 from tests.helpers import make_reply, make_request
@@ -441,6 +442,23 @@ def test_default_ports(tmp_path: Path) -> None:
     with Live(text, tmp_path, certificate=certificate, key=key, **ports) as live:
         assert [socket.name for socket in live.server.sockets.all] == [f"{proto}:127.0.0.1:{port}" for proto, port in ports.items()]
         assert live.mi("wss_trace") == {"WSS tracing": "off"}
+        assert live.server.sockets.find("wss:127.0.0.1") is live.server.sockets.all[2]
+        for proto, port in ports.items():
+            assert live.server.resolver.resolve(parse_uri(f"sip:127.0.0.1;transport={proto}"))[0].port == port
+
+
+def test_connections_of_all_protocols_are_limited_together(tmp_path: Path) -> None:
+    site = Site(tmp_path, text="tcp_max_connections=3\n" + REGISTRAR)
+    with site.live as live:
+
+        async def come() -> None:
+            phones = [await site.phone(proto, proto) for proto in ("tcp", "tls", "ws")]
+            with pytest.raises((OSError, ssl.SSLError)):
+                await site.phone("late", "wss")
+            for phone in phones:
+                await phone.client.close()
+
+        live.run(come())
 
 
 def test_openssl_speaks_to_us(tmp_path: Path) -> None:
