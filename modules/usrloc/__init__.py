@@ -9,7 +9,9 @@ the registrar, and the ul_*_key() functions here.
 
 from __future__ import annotations
 
-
+import asyncio
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from engine.db.interface import Connection, Driver, check_version, find_driver
@@ -32,6 +34,8 @@ from modules.usrloc.writer import PATIENCE, Writer
 
 _LAST_WRITE = 10.0
 """Seconds the database gets at the end to take what it has not got yet."""
+_SLICE = 0.002
+"""Seconds of cleaning up in one go: messages wait no longer for it, however many contacts expire together."""
 
 
 class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
@@ -93,10 +97,12 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
         self._connection: Connection | None = None
         self._driver: tuple[Driver, DbUrl] | None = None
         self._started = False
+        self._expiring = False
         if self.mode.needs_database:
-            if not self.db_url:
+            url = self.db_url or self.server.settings.db_default_url
+            if not url:
                 raise ConfigError("usrloc: this working mode needs a database", hint='set modparam("usrloc", "db_url", ...)')
-            self._driver = find_driver(self.server.registry, self.db_url)
+            self._driver = find_driver(self.server.registry, url)
             if self.mode.write != NO_WRITE:
                 self._writer = Writer(
                     self._rows, self.log, self.server.spawn, self.mode.write == WRITE_THROUGH, self.max_contact_delete,
@@ -283,23 +289,41 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
     # ---------------------------------------------------------------- timers
 
     def _tick(self) -> None:
+        if self._expiring:
+            return
+        self._expiring = True
         now = self.now()
-        for domain in list(self.domains.values()):
-            try:
-                domain.expire(now)
-            except DbError as error:
-                self.log.error("table %s cannot be cleaned up: %s", domain.name, error)
+        try:
+            for domain in list(self.domains.values()):
+                try:
+                    self._in_slices(domain.expire_steps(now))
+                except DbError as error:
+                    self.log.error("table %s cannot be cleaned up: %s", domain.name, error)
+        finally:
+            self._expiring = False
         if self._writer is not None:
             self._writer.begin()
 
     def _tick_refresh(self) -> None:
         assert self._refresh is not None
-        for contact in self._refresh.due(int(self.now())):
-            for domain in self.domains.values():
-                record = domain.get(contact.aor)
-                if record is not None and contact in record.contacts:
-                    self.raise_refresh(domain, contact, "reg-refresh", "")
-                    break
+        self._in_slices(map(self._due_refresh, self._refresh.due(int(self.now()))))
+
+    def _due_refresh(self, contact: Contact) -> None:
+        for domain in self.domains.values():
+            record = domain.get(contact.aor)
+            if record is not None and contact in record.contacts:
+                self.raise_refresh(domain, contact, "reg-refresh", "")
+                break
+
+    def _in_slices(self, steps: Iterator[None]) -> None:
+        """Go through steps, and let messages in between whenever they have taken a while."""
+        workers = self.server.workers
+        end = time.perf_counter() + _SLICE
+        for _ in steps:
+            if time.perf_counter() > end:
+                if workers.can_wait():
+                    workers.wait(asyncio.sleep(0))
+                end = time.perf_counter() + _SLICE
 
 
 exports = Usrloc

@@ -6,8 +6,8 @@ events and tell the database side (`sink`) what is to be written. Nothing here w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from modules.usrloc.api import (
     AOR_DELETE, AOR_INSERT, CS_DIRTY, CS_NEW, CS_SYNC, DELETE, EXPIRE, FL_MEM, FL_PN_ON, INSERT, UPDATE,
@@ -16,9 +16,6 @@ from modules.usrloc.contact import Contact, Record, aor_hash
 from modules.usrloc.matching import Mode, find_contact
 from modules.usrloc.news import News
 from modules.usrloc.schedule import Expiry, Refresh
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Sink(Protocol):
@@ -165,19 +162,25 @@ class Domain:
         return True
 
     def expire(self, now: float) -> int:
-        """Remove what has expired, of each record in its order; how many contacts that were."""
-        gone = 0
-        due = list(self._expiry.due(int(now)))
-        waiting = set(map(id, due))
-        for contact in due:
-            record = self._records.get(contact.aor)
-            if record is None or contact not in record.contacts:
-                continue
-            for stored in [one for one in record.contacts if id(one) in waiting]:
-                self._remove(record, stored, EXPIRE)
-                gone += 1
-        self.expired += gone
-        return gone
+        """Remove what has expired; how many contacts that were."""
+        before = self.expired
+        for _ in self.expire_steps(now):
+            pass
+        return self.expired - before
+
+    def expire_steps(self, now: float) -> Iterator[None]:
+        """Remove what has expired, of each record in its order. Yields after each contact: the caller may pause there."""
+        moment = int(now)
+        for contact in self._expiry.due(moment):
+            record = self._records.get(contact.aor) if contact is not None else None
+            if record is not None and contact in record.contacts:
+                for stored in [one for one in record.contacts if one.expires and one.expires <= moment]:
+                    # Refreshed or removed during a pause?
+                    if stored.expires <= moment and stored.listed >= 0:
+                        self._remove(record, stored, EXPIRE)
+                        self.expired += 1
+                        yield
+            yield
 
     def keys_changed(self, record: Record) -> None:
         """The key-value pairs of a record were changed: they are written with its first contact."""

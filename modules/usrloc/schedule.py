@@ -7,6 +7,7 @@ hung where it belongs by then. So a contact is in one list at a time, however of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from modules.usrloc.contact import Contact
@@ -30,13 +31,19 @@ class Seconds:
         else:
             found.append(contact)
 
-    def pop_until(self, now: int) -> list[tuple[int, list[Contact]]]:
-        """Take off everything up to and including a second, in order."""
-        taken = []
-        while self._order and self._order[0] <= now:
-            second = heappop(self._order)
-            taken.append((second, self._lists.pop(second)))
-        return taken
+    def take_until(self, now: int) -> Iterator[tuple[int, Contact]]:
+        """Take off everything up to and including a second, in order, one by one: whoever stops loses nothing."""
+        order, lists = self._order, self._lists
+        while order and order[0] <= now:
+            second = order[0]
+            contacts = lists[second]
+            contacts.reverse()
+            while contacts:
+                yield second, contacts.pop()
+            # Somebody else may have come to the end of this second while we paused.
+            if order and order[0] == second and not lists[second]:
+                del lists[second]
+                heappop(order)
 
 
 class Expiry:
@@ -60,19 +67,17 @@ class Expiry:
         """The contact was removed."""
         contact.listed = -1
 
-    def due(self, now: int) -> list[Contact]:
-        """The contacts that have expired by now, earliest first."""
-        found = []
-        for second, contacts in self._seconds.pop_until(now):
-            for contact in contacts:
-                if contact.listed != second:
-                    continue
+    def due(self, now: int) -> Iterator[Contact | None]:
+        """The contacts that have expired by now, earliest first, and None for each that was looked at and lives on."""
+        for second, contact in self._seconds.take_until(now):
+            if contact.listed == second:
                 contact.listed = 0
                 if contact.expires == 0 or contact.expires > now:
                     self.watch(contact)
                 else:
-                    found.append(contact)
-        return found
+                    yield contact
+                    continue
+            yield None
 
 
 class Refresh:
@@ -98,13 +103,10 @@ class Refresh:
         """No event any more."""
         contact.refresh_due = 0
 
-    def due(self, now: int) -> list[Contact]:
+    def due(self, now: int) -> Iterator[Contact]:
         """The contacts whose event is due, earliest first; those that have expired meanwhile are left out."""
-        found = []
-        for second, contacts in self._seconds.pop_until(now):
-            for contact in contacts:
-                if contact.refresh_due == second and contact.listed >= 0:
-                    contact.refresh_due = 0
-                    if contact.expires > now:
-                        found.append(contact)
-        return found
+        for second, contact in self._seconds.take_until(now):
+            if contact.refresh_due == second and contact.listed >= 0:
+                contact.refresh_due = 0
+                if contact.expires > now:
+                    yield contact

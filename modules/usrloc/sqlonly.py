@@ -171,9 +171,8 @@ class SqlDomain(Domain):
             self.delete(record, contact)
         return True
 
-    def expire(self, now: float) -> int:
+    def expire_steps(self, now: float) -> Iterator[None]:
         """Delete what has expired, here or through another server that shares the table; counts the table."""
-        gone = 0
         expires = self._rows.names["expires"]
         stale = {record.aor for record in self._read([Where(expires, ">", 0), Where(expires, "<=", int(now))])}
         for aor in stale:
@@ -182,8 +181,8 @@ class SqlDomain(Domain):
                 assert record is not None
                 if not contact.is_valid(now):
                     self._take(record, contact, EXPIRE)
-                    gone += 1
-        self.expired += gone
+                    self.expired += 1
+            yield
         users, contacts = set(), 0
         columns = [self._rows.names["user"]] + ([self._rows.names["domain"]] if "domain" in self._shown() else [])
         for row in self._wait(self._database().query(self.name, columns)):
@@ -191,7 +190,6 @@ class SqlDomain(Domain):
             contacts += 1
         self._counts = (len(users), contacts)
         self.contact_count = contacts
-        return gone
 
     def _shown(self) -> tuple[str, ...]:
         return ("domain",) if self._rows.names["domain"] in self._rows.columns else ()

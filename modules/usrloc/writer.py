@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from engine.db.interface import Connection, Delete, Upsert, Where
-from engine.errors import DbError
+from engine.errors import DbError, DbRefused
 from modules.usrloc.api import CS_NEW, CS_SYNC, FL_MEM
 from modules.usrloc.contact import Contact, Record
 from modules.usrloc.rows import Rows
@@ -23,8 +23,11 @@ PATIENCE: Final = 1.0
 """Seconds settle() waits for the database, once; then it is held for slow."""
 _CHUNK: Final = 500
 """Contacts per transaction: what is made into rows in one go."""
-_RETRY: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+_RETRY: Final = (0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts while the database does not work."""
+
+Entry = tuple[str, Record, Contact | None]
+"""Table, record, and the contact as it shall be in its row; None: there shall be no row."""
 
 
 class Writer:
@@ -46,8 +49,10 @@ class Writer:
         self._through = through
         self._delete_size = max(1, delete_size)
         self._patience = patience
-        self._pending: dict[int, tuple[str, Record, Contact | None]] = {}
+        self._pending: dict[int, Entry] = {}
         self._writing: set[int] = set()
+        self._doubtful: set[int] = set()
+        """Contacts of writes that failed: with a connection that broke, the row may be there all the same."""
         self._task: asyncio.Task[Any] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._pause: asyncio.Future[None] | None = None
@@ -63,7 +68,7 @@ class Writer:
     def removed(self, record: Record, contact: Contact) -> None:
         """The contact is gone."""
         ident = contact.contact_id
-        if contact.state == CS_NEW and ident not in self._writing:
+        if contact.state == CS_NEW and ident not in self._writing and ident not in self._doubtful:
             # Never written: nothing to delete.
             self._pending.pop(ident, None)
             return
@@ -150,7 +155,7 @@ class Writer:
     async def _write_all(self, wanted: set[int]) -> bool:
         """Write these entries, chunk by chunk; True when the database refused."""
         while wanted:
-            chunk: dict[int, tuple[str, Record, Contact | None]] = {}
+            chunk: dict[int, Entry] = {}
             for ident in self._pending:
                 if ident in wanted:
                     chunk[ident] = self._pending[ident]
@@ -165,21 +170,40 @@ class Writer:
             try:
                 if self.connection is None:
                     raise DbError("there is no connection")
-                await self.connection.batch(self._operations(chunk))
+                await self._write(self.connection, chunk)
             except DbError as error:
                 self._failed(chunk, error)
                 return True
             finally:
                 self._writing = set()
-            for ident, (_, _, contact) in chunk.items():
-                if contact is not None and ident not in self._pending:
-                    contact.state = CS_NEW if contact.flags & FL_MEM else CS_SYNC
             if not self.healthy:
                 self.healthy = True
                 self._log.notice("the database works again, %d contacts are still to be written", len(self._pending))
         return False
 
-    def _failed(self, chunk: dict[int, tuple[str, Record, Contact | None]], error: DbError) -> None:
+    async def _write(self, connection: Connection, chunk: dict[int, Entry]) -> None:
+        """Write some entries. Those whose values the table does not take are found by halves and given up: they would hold
+        up all others for ever. Raises DbError."""
+        try:
+            await connection.batch(self._operations(chunk))
+        except DbRefused as error:
+            if len(chunk) > 1:
+                items = list(chunk.items())
+                middle = len(items) // 2
+                await self._write(connection, dict(items[:middle]))
+                await self._write(connection, dict(items[middle:]))
+                return
+            for ident, (table, record, _) in chunk.items():
+                self._doubtful.discard(ident)
+                self._log.error("contact %d of %s in table %s stays in memory only: %s", ident, record.aor, table, error)
+            return
+        for ident, (_, _, contact) in chunk.items():
+            self._doubtful.discard(ident)
+            if contact is not None and ident not in self._pending:
+                contact.state = CS_NEW if contact.flags & FL_MEM else CS_SYNC
+
+    def _failed(self, chunk: dict[int, Entry], error: DbError) -> None:
+        self._doubtful.update(chunk)
         # Back in front, unless there is something newer for a contact.
         self._pending = {**{ident: entry for ident, entry in chunk.items() if ident not in self._pending}, **self._pending}
         if self.healthy:
@@ -188,7 +212,7 @@ class Writer:
         else:
             self._log.warning("%d contacts still cannot be written: %s", len(self._pending), error)
 
-    def _operations(self, chunk: dict[int, tuple[str, Record, Contact | None]]) -> list[Upsert | Delete]:
+    def _operations(self, chunk: dict[int, Entry]) -> list[Upsert | Delete]:
         rows: dict[str, list[tuple[Any, ...]]] = {}
         gone: dict[str, list[int]] = {}
         for ident, (table, record, contact) in chunk.items():

@@ -10,7 +10,8 @@ from engine.sip.uri import parse_uri, try_uri, unescape
 from modules.shared.reg import gruu
 from modules.shared.reg.refusals import AOR_LENGTH, BAD_AOR, BAD_ESCAPE, Refused
 
-_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_BAD_ESCAPE = re.compile("%(?![2-7][0-9A-Fa-f])|%7[Ff]")
+"""No escape, or one of a character that is not printable ASCII: OpenSIPS refuses both."""
 
 USUAL_URI: Final = r"sip:([A-Za-z0-9_.!~*'()+-]++)@([A-Za-z0-9.-]++)(?::[1-5]?[0-9]{1,4})?(?:;[^?\s<>@\",]*+)?"
 """Pattern, with user and host as groups, of URIs that need no closer look: parse_uri() takes all of them. Users come by the

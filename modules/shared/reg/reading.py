@@ -166,7 +166,10 @@ class Reading:
                 # Not msg.contacts: where the values stand in the message is of no interest here, and costs.
                 for at, name in enumerate(names):
                     if name == "contact":
-                        values += parse_contacts(msg.value(at))
+                        found = parse_contacts(msg.value(at))
+                        if not found:
+                            raise Refused(BAD_CONTACT)
+                        values += found
         except SipParseError:
             raise Refused(BAD_CONTACT) from None
         for value in values:
