@@ -113,7 +113,7 @@ class DigestFields:
 def parse_digest(value: str) -> DigestFields:
     """Credentials or a challenge from a header value. Raises SipParseError for text that is none.
 
-    For other schemes than Digest the fields stay empty. Of a field that is there twice the last one counts, as with other servers:
+    For other schemes than Digest the fields stay empty, and for a scheme without anything behind it. Of a field that is there twice the last one counts, as with other servers:
     two readers of one header must not see two users.
     """
     text = value.strip(BLANKS)
@@ -122,9 +122,9 @@ def parse_digest(value: str) -> DigestFields:
         raise SipParseError("bad credentials", part="credentials")
     scheme = words[0]
     fields: dict[str, str] = {}
-    if scheme.lower() != "digest":
+    if scheme.lower() != "digest" or len(words) == 1:
         return DigestFields(scheme, fields)
-    rest = words[1] if len(words) > 1 else ""
+    rest = words[1]
     at = 0
     while at < len(rest):
         match = _FIELD.match(rest, at)
@@ -214,7 +214,7 @@ def is_valid_response(credentials: DigestFields, ha1: str, method: str, body: st
         algorithm, session_ha1(algorithm, ha1, nonce, cnonce), nonce, method, credentials.uri, qop=credentials.qop, nc=nc,
         cnonce=cnonce, body=body,
     )
-    return hmac.compare_digest(expected.encode("ascii"), credentials.response.lower().encode("latin-1"))
+    return hmac.compare_digest(expected.encode("ascii"), credentials.response.encode("latin-1", "replace"))
 
 
 def format_challenge(

@@ -66,7 +66,7 @@ class Authorization:
         self.granted: dict[str, Attempt] = {}
         """Header name -> the credentials that were right."""
         self.account = ""
-        """user@realm the request was authorised for ($Au), "" without."""
+        """user@realm of the credentials that were looked at, right or wrong ($Au: whom to write a request down for)."""
 
 
 class Auth(Protocol):

@@ -161,6 +161,7 @@ class AuthModule(RemoteParty, Module):
         state = self._state(ctx)
         state.checked[header] = attempt
         state.granted.pop(header, None)
+        state.account = _account(state.checked.get(PROXY, attempt).fields)
         if not self._is_fresh(attempt):
             state.stale.add(header)
             return STALE_NONCE
@@ -222,9 +223,7 @@ class AuthModule(RemoteParty, Module):
             return USER_UNKNOWN
         if not right or not usable:
             return INVALID_PASSWORD
-        state = self._state(ctx)
-        state.granted[attempt.header] = attempt
-        state.account = f"{fields.user or ''}@{fields.domain or fields.realm or ''}"
+        self._state(ctx).granted[attempt.header] = attempt
         return AUTHORIZED
 
     def fail(self, ctx: Context) -> int:
@@ -291,6 +290,11 @@ class AuthModule(RemoteParty, Module):
 
 def _is_complete(fields: DigestFields) -> bool:
     """RFC 7616 3.4: all that a response is made of is there."""
-    if None in (fields.username, fields.realm, fields.nonce, fields.uri, fields.response):
+    if not fields.username or None in (fields.realm, fields.nonce, fields.uri, fields.response):
         return False
     return not fields.qop or (fields.cnonce is not None and fields.nc is not None)
+
+
+def _account(fields: DigestFields) -> str:
+    """user@realm, as $Au shows it."""
+    return f"{fields.user or ''}@{fields.domain or fields.realm or ''}"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.errors import ConfigError, ConfigErrors
 from engine.sip.digest import ALGORITHMS
@@ -263,6 +266,23 @@ def test_bad_parameters(params: str) -> None:
 def test_bad_calls(call: str) -> None:
     with pytest.raises((ConfigError, ConfigErrors)):
         Door(f"{call};")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(max_codepoint=255, blacklist_characters="\r\n\0"), max_size=60), st.integers(0, 200))
+def test_whatever_stands_in_authorization_there_is_one_answer(noisy_door: Door, noise: str, place: int) -> None:
+    good = credentials(noisy_door.challenge())
+    for value in (noise, f"Digest {noise}", f'Digest realm="r.example", {noise}', good[:place] + noise + good[place:]):
+        reply = noisy_door.knock(value)
+        assert reply is not None and reply.first_line[8:11] in ("200", "400", "401")
+    assert not [line for line in noisy_door.log if "unexpected" in line or "Traceback" in line]
+
+
+@pytest.fixture(scope="module")
+def noisy_door() -> Iterator[Door]:
+    """One server for many attempts."""
+    with Door() as door:
+        yield door
 
 
 # ---- nonces by themselves ----
