@@ -6,6 +6,8 @@ long as nothing fails the same caller meets the same destination, and a failure 
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from engine.sip.uri import DEFAULT_PORTS, SipUri
 from modules.dispatcher.destinations import ACTIVE, DestinationSet
 from modules.shared.corehash import finished, mixed
@@ -32,23 +34,17 @@ def uri_hash(uri: SipUri, user_only: bool) -> int:
 
 def _by_weight(group: DestinationSet, size: int, number: int) -> int:
     """The place a number falls on among the first `size` destinations."""
-    total = group.destinations[size - 1].running
-    if not total:
-        return number % size
-    point = number % total
-    return next(at for at in range(size) if point < group.destinations[at].running)
+    total = group.sums[size - 1]
+    return bisect_right(group.sums, number % total, 0, size) if total else number % size
 
 
 def _active_by_weight(group: DestinationSet, size: int, number: int) -> int | None:
     """The same among the active ones of them; None when there is none."""
+    total = group.active_sums[size - 1]
+    if total:
+        return bisect_right(group.active_sums, number % total, 0, size)
     places = [at for at in range(size) if group.destinations[at].state == ACTIVE]
-    if not places:
-        return None
-    total = group.destinations[size - 1].running_active
-    if not total:
-        return places[number % len(places)]
-    point = number % total
-    return next(at for at in places if point < group.destinations[at].running_active)
+    return places[number % len(places)] if places else None
 
 
 def next_turn(group: DestinationSet, size: int) -> int:

@@ -1,12 +1,13 @@
 """What a partition holds: destinations with their state, in sets, and the ways to find them.
 
 Weights are summed up along a set whenever it changes, over all destinations and over the active ones, so that choosing by a
-hash is one walk without arithmetic.
+hash is one search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, Final
 
 from engine.module import Context, Value
@@ -22,7 +23,7 @@ class Destination:
 
     __slots__ = (
         "uri", "dst_uri", "hostport", "attrs", "script_attrs", "description", "state", "permanent", "dirty", "weight", "priority",
-        "socket", "targets", "failures", "hits", "streak", "running", "running_active", "load",
+        "socket", "targets", "failures", "hits", "streak", "load",
     )
 
     def __init__(
@@ -57,10 +58,6 @@ class Destination:
         """How often it was the first choice."""
         self.streak = 0
         """Turns it had in a row."""
-        self.running = 0
-        """Sum of the weights up to here."""
-        self.running_active = 0
-        """The same over active destinations."""
         self.load: Callable[[Context], Value] | None = None
         """Getter of its pvar_algo_pattern variable, bound when first needed."""
 
@@ -78,7 +75,7 @@ class Destination:
 class DestinationSet:
     """The destinations of one set, higher priority first, then in the order of the table."""
 
-    __slots__ = ("id", "destinations", "active", "last")
+    __slots__ = ("id", "destinations", "active", "last", "sums", "active_sums")
 
     def __init__(self, id: int, destinations: list[Destination]) -> None:
         self.id = id
@@ -87,18 +84,17 @@ class DestinationSet:
         """How many are active."""
         self.last = 0
         """Place of the one that was chosen last."""
+        self.sums: list[int] = []
+        """By place: the weights up to there."""
+        self.active_sums: list[int] = []
+        """The same over the active ones."""
         self.recount()
 
     def recount(self) -> None:
         """Sum up again, after a change of state or weight."""
-        total = total_active = self.active = 0
-        for one in self.destinations:
-            total += one.weight
-            if one.state == ACTIVE:
-                total_active += one.weight
-                self.active += 1
-            one.running = total
-            one.running_active = total_active
+        self.active = sum(one.state == ACTIVE for one in self.destinations)
+        self.sums = list(accumulate(one.weight for one in self.destinations))
+        self.active_sums = list(accumulate(one.weight if one.state == ACTIVE else 0 for one in self.destinations))
 
     def find(self, address: str) -> Destination | None:
         """A destination by its URI; one written just so goes before one whose $du is meant."""

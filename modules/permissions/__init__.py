@@ -21,7 +21,7 @@ from engine.module import (
 from engine.script import ruri
 from engine.sip.headers import STAR
 from engine.sip.uri import parse_uri
-from modules.permissions.addresses import ANY, AddressTable, Address, Entry, read_address, read_protocol, read_row
+from modules.permissions.addresses import ANY, AddressTable, Entry, Point, read_address, read_protocol, read_row
 from modules.permissions.rules import Rules, allows, read_rules
 from modules.shared.output import put
 
@@ -175,13 +175,13 @@ class Permissions(Module):
         return found.addresses
 
     def _match(
-        self, ctx: Context, partition: Partition | None, group: int, address: Address, port: int, proto: str,
+        self, ctx: Context, partition: Partition | None, group: int, point: Point, port: int, proto: str,
         info: Var | None, pattern: str | None,
     ) -> int:
         table = self._table(partition)
         if group and group not in table.groups:
             return NO_GROUP
-        found = table.find(group, address, port, proto, pattern)
+        found = table.find(group, point, port, proto, pattern)
         if found is None:
             return -1
         put(ctx, info, found.info)
@@ -195,10 +195,10 @@ class Permissions(Module):
         """Whether an address is in a group (0: in any) of the table. port 0 and proto "any" match every row; pattern is the text
         for the rows' globs; context_info gets that of the row. 1; -1: it is not, or ip is no address; -2: no such group."""
         try:
-            address = read_address(ip)
+            point = read_address(ip)
         except ValueError:
             raise ScriptError(f"invalid ip address <{ip}>") from None
-        return self._match(ctx, partition, group_id, address, port, proto, context_info, pattern)
+        return self._match(ctx, partition, group_id, point, port, proto, context_info, pattern)
 
     @function(ADDRESS_ROUTES, partition="partition_of", writable=("context_info",))
     def check_source_address(

@@ -8,9 +8,8 @@ and of equal ones the row that was read last: the order of the reference, which 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from modules.shared.corehash import core_hash
 from modules.shared.glob import matches_glob
@@ -21,14 +20,23 @@ PROTOCOLS: Final = frozenset((
 ))
 _FIRST_BUCKETS: Final = 16
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class Point(NamedTuple):
+    """An address, ready to be looked up."""
+
+    version: int
+    number: int
+    bits: int
+    """32 or 128."""
+
+
 @lru_cache(maxsize=4096)
-def read_address(text: str) -> Address:
+def read_address(text: str) -> Point:
     """An IP address from its text, brackets allowed. Raises ValueError."""
-    return ipaddress.ip_address(text[1:-1] if text[:1] == "[" else text)
+    found = ipaddress.ip_address(text[1:-1] if text[:1] == "[" else text)
+    return Point(found.version, int(found), found.max_prefixlen)
 
 
 def read_protocol(text: str) -> str:
@@ -79,11 +87,12 @@ def read_row(row: tuple[Any, ...]) -> Entry | None:
     address = read_address(str(ip).strip())
     if int(group) < 0:
         raise ValueError(f"group {group} is negative")
-    if not 0 <= int(mask) <= address.max_prefixlen:
-        raise ValueError(f"mask {mask} is too large for the address {address}")
+    if not 0 <= int(mask) <= address.bits:
+        raise ValueError(f"mask {mask} is too large for the address {ip}")
     if str(proto).strip().lower() == "none":
         return None
-    network = ipaddress.ip_network((int(address), int(mask)) if address.version == 4 else (str(address), int(mask)), False)
+    kind = ipaddress.IPv4Network if address.version == 4 else ipaddress.IPv6Network
+    network = kind((address.number, int(mask)), strict=False)
     return Entry(int(group), network, int(port), read_protocol(str(proto)), str(pattern or ""), str(info or ""))
 
 
@@ -112,14 +121,15 @@ class Index:
             prefix = number >> (network.max_prefixlen - network.prefixlen)
             by_length[network.prefixlen].setdefault(prefix, []).insert(0, entry)
 
-    def at(self, address: Address) -> Iterator[Entry]:
+    def at(self, point: Point) -> list[Entry]:
         """Entries an address belongs to, in the order in which they count."""
-        number, bits = int(address), address.max_prefixlen
-        yield from self._own.get((address.version, number), ())
-        for length, prefixes in self._nets[address.version].items():
-            found = prefixes.get(number >> (bits - length))
-            if found is not None:
-                yield from found
+        version, number, bits = point
+        found = self._own.get((version, number), ())
+        for length, prefixes in self._nets[version].items():
+            inside = prefixes.get(number >> (bits - length))
+            if inside is not None:
+                found = [*found, *inside]
+        return list(found)
 
 
 class AddressTable:
@@ -140,14 +150,20 @@ class AddressTable:
         self._all.add(entry)
         self._entries.append(entry)
 
-    def find(self, group: int, address: Address, port: int, proto: str, text: str | None) -> Entry | None:
+    def find(self, group: int, point: Point, port: int, proto: str, text: str | None) -> Entry | None:
         """The entry that counts for an address in a group, None without one. Group 0: in the group with the smallest number that
         has one."""
         if group:
             index = self.groups.get(group)
-            return None if index is None else next((one for one in index.at(address) if one.fits(port, proto, text)), None)
-        matching = (one for one in self._all.at(address) if one.fits(port, proto, text))
-        return min(matching, key=lambda one: one.group, default=None)
+            for one in index.at(point) if index is not None else ():
+                if one.fits(port, proto, text):
+                    return one
+            return None
+        best: Entry | None = None
+        for one in self._all.at(point):
+            if (best is None or one.group < best.group) and one.fits(port, proto, text):
+                best = one
+        return best
 
     def listed(self, subnets: bool) -> list[Entry]:
         """Entries that are networks, or those that are not, in the order of the reference's table."""

@@ -15,6 +15,11 @@ def mixed(data: bytes) -> int:
     """The sum over the words of a text, the bytes left over as a word of their own; sums of several texts may be added."""
     total = 0
     end = len(data) & ~3
+    if data.isascii():
+        for word, in struct.iter_unpack(">I", data[:end]):
+            total += word ^ (word >> 3)
+        word = int.from_bytes(data[end:], "big")
+        return total + (word ^ (word >> 3))
     for a, b, c, d in struct.iter_unpack(">4b", data[:end]):
         word = ((a << 24) + (b << 16) + (c << 8) + d) & _MASK
         total += word ^ (word >> 3)

@@ -54,7 +54,8 @@ def find(*calls: str) -> str:
 def test_find_with_flags(tmp_path: Path) -> None:
     body = find(
         '"sip:200@other.org", $var(o)', '"sip:200@x", $var(o)', '"sip:200@x", $var(o), "D"',
-        '"sip:carol@example.com", $var(o), "r"', '"sip:carol@x", $var(o), "r"', '"sip:carol@x", $var(o), "dr"', '"nonsense", $var(o)',
+        '"sip:carol@example.com", $var(o), "r"', '"sip:carol@x", $var(o), "r"',
+        '"sip:carol@x", $var(o), "dr"', '"nonsense", $var(o)',
     )
     assert said(tmp_path, body) == [
         "1 sip:carol@example.com", "-1 -", "1 sip:carol@example.com", "1 sip:200@other.org", "-1 -", "1 sip:200@other.org",
