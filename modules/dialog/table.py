@@ -7,7 +7,7 @@ Call-ID is asked only when there is none.
 
 from __future__ import annotations
 
-import secrets
+import random
 import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -78,7 +78,7 @@ class DialogTable:
         entry = call_hash(call_id, self.size)
         ident = self._next.get(entry)
         if ident is None:
-            ident = secrets.randbits(31)
+            ident = random.getrandbits(31)
         self._next[entry] = (ident + 1) & _WORD
         dialog = Dialog(entry, ident, did_of(entry, ident), call_id, from_uri, to_uri)
         self.add(dialog)
