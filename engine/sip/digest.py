@@ -113,8 +113,8 @@ class DigestFields:
 def parse_digest(value: str) -> DigestFields:
     """Credentials or a challenge from a header value. Raises SipParseError for text that is none.
 
-    For other schemes than Digest the fields stay empty, and for a scheme without anything behind it. Of a field that is there twice the last one counts, as with other servers:
-    two readers of one header must not see two users.
+    For other schemes than Digest the fields stay empty, and for a scheme without anything behind it. Of a field that is there
+    twice the last one counts, as with other servers: two readers of one header must not see two users.
     """
     text = value.strip(BLANKS)
     words = text.split(None, 1)

@@ -240,7 +240,7 @@ class AuthModule(RemoteParty, Module):
 
     @function(REQUEST)
     def consume_credentials(self, ctx: Context) -> int:
-        """Take the credentials that were checked out of the request, so that nobody downstream sees them. 1; -1 when none were."""
+        """Take the credentials that were checked out of the request: nobody downstream sees them. 1; -1 when none were."""
         state = self._known_state(ctx)
         if state is None or not state.checked:
             if ctx.msg.method not in _EXEMPT:  # type: ignore[attr-defined]
@@ -258,8 +258,9 @@ class AuthModule(RemoteParty, Module):
 
     @function(REQUEST)
     def pv_www_authorize(self, ctx: Context, realm: str) -> int:
-        """Judge the credentials in Authorization by username_spec and password_spec. 1 right (and for ACK and CANCEL), -1 another
-        user, -2 wrong password, -3 stale nonce, -4 no credentials for the realm; malformed ones are answered and end the script."""
+        """Judge the credentials in Authorization by username_spec and password_spec. 1 right (and for ACK and CANCEL), -1
+        another user, -2 wrong password, -3 stale nonce, -4 no credentials for the realm; malformed ones are answered 400 and
+        end the script."""
         return self._pv_authorize(ctx, realm, False)
 
     @function(REQUEST)

@@ -1,8 +1,8 @@
 """uac_auth() and the CSeq numbers that go with it.
 
 The request that is sent again has a higher number than its sender knows of. Replies get the old number back; the later requests
-of the sender need the same step up. A parameter of our Record-Route (aci, the step) tells which dialogs that are; where the dialog
-module knows the call, it sees from the 2xx that the numbers differ, and counts from there on.
+of the sender need the same step up. A parameter of our Record-Route (aci, the step) tells which dialogs that are; where the
+dialog module knows the call, it sees from the 2xx that the numbers differ, and counts from there on.
 """
 
 from __future__ import annotations

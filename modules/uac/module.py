@@ -61,11 +61,14 @@ class Uac(Replacing, Answering, Module):
         replaces = self.restore_mode != NONE and any(script.uses(name) for name in _REPLACING)
         answers = script.uses("uac_auth")
         if answers and self.uac_auth_api is None:
-            raise ConfigError("uac: uac_auth() needs module uac_auth, but it was not loaded!", hint='add loadmodule "uac_auth.so"')
+            raise ConfigError(
+                "uac: uac_auth() needs module uac_auth, but it was not loaded!", hint='add loadmodule "uac_auth.so"')
         if replaces:
             if self.rr is None:
                 raise ConfigError(
-                    f"uac: restore_mode {self.restore_mode!r} needs module rr, but it was not loaded!", hint='add loadmodule "rr.so"')
+                    f"uac: restore_mode {self.restore_mode!r} needs module rr, but it was not loaded!",
+                    hint='add loadmodule "rr.so"',
+                )
             if self.restore_mode == AUTO and self.force_dialog and self.dialog is None:
                 raise ConfigError("uac: force_dialog needs module dialog, but it was not loaded!")
         if ((replaces and self.restore_mode == AUTO and not self.force_dialog) or answers) and self.rr is not None \
@@ -133,8 +136,9 @@ class Uac(Replacing, Answering, Module):
 
     @function(REQUEST | BRANCH | FAILURE, algorithms=algorithm_list)
     def uac_auth(self, ctx: Context, algorithms: str | None = None) -> int:
-        """In failure_route after a 401 or 407: add the answer to the challenge, and count CSeq up; t_relay() sends the request to the
-        same Request-URI again. algorithms: the only ones to be used. 1; -1 no credential for the realm, or no usable challenge."""
+        """In failure_route after a 401 or 407: add the answer to the challenge, and count CSeq up; t_relay() sends the request
+        to the same Request-URI again. algorithms: the only ones to be used. 1; -1 no credential for the realm, or no usable
+        challenge."""
         return self.answer(ctx, algorithms or ())  # type: ignore[arg-type]
 
     @function(REQUEST | BRANCH | FAILURE)

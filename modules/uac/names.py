@@ -1,8 +1,8 @@
 """From and To under other names: the text of a changed address, and what a Record-Route parameter keeps of the old one.
 
-The parameter holds both URIs, exclusive-or'ed byte by byte, so that each end's own URI turns it into the other one: a request of
-the caller still carries the original URI and gets the new one, a request of the callee the other way round. It may be mixed with a
-password, and is base64 with "-" for "=". The format is OpenSIPS', so dialogs outlive a change of server.
+The parameter holds both URIs, exclusive-or'ed byte by byte, so that each end's own URI turns it into the other one: a request
+of the caller still carries the original URI and gets the new one, a request of the callee the other way round. It may be mixed
+with a password, and is base64 with "-" for "=". The format is OpenSIPS', so dialogs outlive a change of server.
 """
 
 from __future__ import annotations

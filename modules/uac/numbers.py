@@ -1,4 +1,4 @@
-"""CSeq numbers: a request that is sent again with credentials needs a higher one (RFC 3261 22.2), its replies the old one back."""
+"""CSeq numbers: a request sent again with credentials needs a higher one (RFC 3261 22.2), its replies the old one back."""
 
 from __future__ import annotations
 
