@@ -6,12 +6,13 @@ import fnmatch
 import re
 import time
 from email.utils import formatdate
-from typing import Annotated
+from typing import Annotated, Any
 
 from engine.module import BRANCH, ERROR, FAILURE, LOCAL, ONREPLY, REQUEST, ConfigError, Context, Pattern, Var, function
 from engine.registry import nearest
 from engine.sip.message import Message, Request, Response
 from engine.sip.names import METHODS, canonical
+from modules.shared.jsontext import COMPACT, write
 
 MESSAGE_ROUTES = REQUEST | ONREPLY | FAILURE | BRANCH | LOCAL
 
@@ -115,6 +116,23 @@ class HeaderFunctions:
     def is_present_hf(self, ctx: Context, hf_name: str) -> bool:
         """Is there a header of that name (long or compact for the names SIP knows)? 1 / -1."""
         return hf_name in ctx.msg.names
+
+    @function(MESSAGE_ROUTES)
+    def sip_to_json(self, ctx: Context, out_var: Var) -> int:
+        """The message as received, as JSON: first_line, headers (name as first written: list of values), body. 1 / -1."""
+        msg = ctx.msg
+        names: dict[str, str] = {}
+        headers: dict[str, list[str]] = {}
+        for i in range(len(msg.names)):
+            written = msg.name_as_written(i)
+            headers.setdefault(names.setdefault(written.lower(), written), []).append(msg.value(i))
+        document: dict[str, Any] = {"first_line": msg.text[:msg.first_line_end], "headers": headers}
+        if msg.body:
+            document["body"] = msg.body
+        if out_var.set is None:
+            return -1
+        out_var.set(ctx, write(document, COMPACT, slashes=False))
+        return 1
 
     @function(MESSAGE_ROUTES)
     def get_glob_headers_values(self, ctx: Context, hname_pattern: str, names: Var, values: Var) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from engine.errors import ConfigErrors
 from tests.helpers import Harness, make_request
@@ -37,3 +39,15 @@ def test_a_misspelt_method_in_a_list_is_told() -> None:
         Harness(MODULES + 'route { if (is_method("INVITE|REGISTR")) exit; }')
     assert "REGISTR" in str(caught.value)
     assert "REGISTER" in caught.value.errors[0].hint
+
+
+def test_a_message_as_json() -> None:
+    with Harness(MODULES + 'route { if (sip_to_json($var(j))) xlog("XL|$(var(j){s.len})|$var(j)\\n"); }') as harness:
+        harness.send(make_request("MESSAGE", headers='X-A: a/"b"\r\nx-a: c\r\nContent-Type: text/plain\r\n', body="one\ttwo"))
+        size, _, text = harness.xlog()[0].partition("|")
+    document = json.loads(text)
+    assert int(size) == len(text)
+    assert document["first_line"].startswith("MESSAGE ") and document["first_line"].endswith("\r\n")
+    assert document["headers"]["X-A"] == ['a/"b"', "c"]
+    assert "x-a" not in document["headers"]
+    assert document["body"] == "one\ttwo"
