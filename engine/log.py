@@ -241,8 +241,9 @@ class LogRoot(Log):
         if level <= self.xlog_level:
             self.write(level, "", "", text)
 
-    def write(self, level: int, module: str, function: str, text: str) -> None:
-        """Give a line to every target that wants it; the threshold was tested by the caller."""
+    def write(self, level: int, module: str, function: str, text: str, facility: int | None = None) -> None:
+        """Give a line to every target that wants it; the threshold was tested by the caller. facility: in syslog, when it is not
+        that of the log."""
         now = self.clock()
         second = int(now)
         if second != self._second:
@@ -261,7 +262,7 @@ class LogRoot(Log):
             elif len(self._buffer) == 1:
                 self._later(self.flush)
         if self.syslog.wants(level):
-            self._to_syslog(line)
+            self._to_syslog(line, facility)
         if self.on_event is not None and self.event.wants(level) and not self._in_event:
             self._in_event = True
             try:
@@ -278,7 +279,7 @@ class LogRoot(Log):
         finally:
             self._in_event = before
 
-    def _to_syslog(self, line: Line) -> None:
+    def _to_syslog(self, line: Line, facility: int | None = None) -> None:
         if not self._opened:
             self._opened = True
             syslog.openlog(self.ident, syslog.LOG_PID, self.facility)
@@ -287,7 +288,8 @@ class LogRoot(Log):
             text = line.plain()
         else:
             text = ("@cee: " if target.format == "json_cee" else "") + line.as_json(self.json_limit)
-        syslog.syslog(_SYSLOG_PRIORITIES[max(ALERT, min(DEBUG, line.level))], text.replace("\0", "\\0").rstrip("\n"))
+        priority = _SYSLOG_PRIORITIES[max(ALERT, min(DEBUG, line.level))]
+        syslog.syslog(priority if facility is None else priority | facility, text.replace("\0", "\\0").rstrip("\n"))
 
     def flush(self) -> None:
         """Write what is waiting to standard error."""

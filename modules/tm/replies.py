@@ -11,7 +11,7 @@ from engine.sip.message import Response
 from engine.sip.names import reason_phrase
 from engine.transaction.actions import ACK, DELIVER
 from modules.shared.replies import build_reply, user_agent_line
-from modules.tm.api import RESPONSE_FWD, RESPONSE_IN, RESPONSE_OUT
+from modules.tm.api import FAILED, LOCAL_COMPLETED, RESPONSE_FWD, RESPONSE_IN, RESPONSE_OUT
 from modules.tm.base import run_state
 from modules.tm.cell import ClientBranch, Transaction
 from modules.tm.forward import Forwarding
@@ -196,6 +196,8 @@ class Replies(Forwarding):
             opened = []
         if not transaction.no_failover and self._fails_over(picked) and self._failover(transaction, picked):
             return
+        if FAILED in self._listeners:
+            self._tell(FAILED, transaction, picked.last_code, picked.reply)
         if transaction.on_failure:
             count = len(transaction.branches)
             self._run_failure_route(transaction, picked, branch)
@@ -329,6 +331,8 @@ class Replies(Forwarding):
             if code >= 200:
                 transaction.server.release(now)
                 self._count_ended(transaction)
+                if LOCAL_COMPLETED in self._listeners:
+                    self._tell(LOCAL_COMPLETED, transaction, code, msg)
         done = transaction.done
         if done is not None and first and (code >= 200 or self.pass_provisional_replies):
             try:

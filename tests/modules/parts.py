@@ -29,7 +29,7 @@ class KeptLog(LogRoot):
         super().__init__()
         self.lines = lines
 
-    def write(self, level: int, module: str, function: str, text: str) -> None:
+    def write(self, level: int, module: str, function: str, text: str, facility: int | None = None) -> None:
         self.lines.append(f"{module}: {text}")
 
 
