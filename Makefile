@@ -1,7 +1,7 @@
 # make run    create the environment, start the server on opensips_like.cfg
 # make test   everything: unit tests, scenarios, the recordings of the reference
 # make docs   the pages of the modules from their declarations;  make coverage-report  how many real scripts run whole
-# make fast   compile the SIP room beside (build/fast): half the CPU per message; make run uses it while it is up to date
+# make fast   compile the SIP room beside (build/fast), once after each change of it; make run and make bench do so when a C compiler is there
 # make check  lint and types;  make bench  CPU per REGISTER and per call;  make demo  a wake-up, message by message
 PYTHON ?= python3
 VENV := .venv
@@ -9,10 +9,12 @@ OPENSIPS_LIKE_CORPUS ?= ../shared/corpus
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 FAST := build/fast
-# The compiled copy counts only while no source file is newer than it.
-FRESH = $(shell test -e $(FAST)/.built && test -z "$$(find engine modules -name '*.py' -newer $(FAST)/.built -print -quit)" && echo $(FAST))
+# What mypyc compiles: everything else of the copy is the source as it is.
+ROOM := $(wildcard engine/sip/*.py engine/transaction/*.py)
+# FAST_RUN=no runs the sources themselves; so does a machine without a C compiler.
+FAST_RUN ?= $(shell command -v cc >/dev/null 2>&1 && echo yes || echo no)
 
-.PHONY: run test golden check docs coverage-report bench demo clean
+.PHONY: run test golden check docs coverage-report fast copy bench demo clean
 
 $(STAMP): setup.cfg pyproject.toml
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
@@ -20,11 +22,11 @@ $(STAMP): setup.cfg pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	@touch $@
 
-run: $(STAMP)
+run: $(STAMP) $(if $(filter yes,$(FAST_RUN)),copy)
 	@$(VENV)/bin/opensips-like db create --if-missing sqlite:./run/registrations.sqlite
 	@echo "Listening on 127.0.0.1:5060 (udp, tcp), management on http://127.0.0.1:8888/mi. Ctrl-C stops it."
 	@echo "Next: in another terminal  make demo  shows a sleeping phone being woken for a call, message by message."
-	@if [ -n "$(FRESH)" ]; then PYTHONPATH=$(FRESH) exec $(PY) -P -m engine -F -f opensips_like.cfg; \
+	@if [ "$(FAST_RUN)" = yes ] && [ -e $(FAST)/.compiled ]; then PYTHONPATH=$(FAST) exec $(PY) -P -m engine -F -f opensips_like.cfg; \
 	else exec $(VENV)/bin/opensips-like -F -f opensips_like.cfg; fi
 
 test: $(STAMP)
@@ -44,12 +46,21 @@ docs: $(STAMP)
 coverage-report: $(STAMP)
 	@$(PY) -m engine port --corpus "$(OPENSIPS_LIKE_CORPUS)" --output docs/coverage.md
 
-fast: $(STAMP)
+$(FAST)/.compiled: $(ROOM) | $(STAMP)
+	@echo "Compiling the SIP room (once, less than a minute; FAST_RUN=no does without) ..."
 	@rm -rf $(FAST) && mkdir -p $(FAST) && cp -r engine modules $(FAST)/
-	@cd $(FAST) && $(abspath $(VENV))/bin/mypyc engine/sip/*.py engine/transaction/*.py > compile.log 2>&1 || { tail -20 compile.log; exit 1; }
-	@rm -rf $(FAST)/build && touch $(FAST)/.built && echo "compiled copy in $(FAST)"
+	@cd $(FAST) && if $(abspath $(VENV))/bin/mypyc $(ROOM) > compile.log 2>&1; then touch .compiled; \
+	else tail -5 compile.log; echo "not compiled; the sources run as they are"; fi
+	@rm -rf $(FAST)/build
 
-bench: $(STAMP)
+# The rest of the copy follows its sources at every start.
+copy: $(FAST)/.compiled
+	@cp -ru engine modules $(FAST)/
+
+fast: copy
+	@test -e $(FAST)/.compiled && echo "compiled copy in $(FAST)"
+
+bench: $(STAMP) $(if $(filter yes,$(FAST_RUN)),copy)
 	@$(PY) -m tests.bench.run
 
 demo: $(STAMP)
