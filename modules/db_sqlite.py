@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import quote
 
-from engine.db.interface import DbValue, Delete, Result, Row, Time, Upsert, Where
+from engine.db.interface import DbValue, Delete, Result, Row, Time, Upsert, Where, time_text
 from engine.db.making import make_tables
 from engine.db.schema import Table
 from engine.db.sql import Sql
@@ -34,7 +34,7 @@ class SqliteSql(Sql):
     def mark(self, value: Any, values: list[Any]) -> str:
         """Texts with other characters than ASCII go as the bytes they are: sqlite3 would encode them once more."""
         if isinstance(value, Time):
-            values.append(int(value))
+            values.append(time_text(value))
         elif isinstance(value, str) and not value.isascii():
             values.append(value.encode("latin-1", "replace"))
             return "CAST(? AS TEXT)"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.db.interface import time_text
 from engine.errors import ConfigError, ConfigErrors
 from modules.usrloc.contact import aor_hash
 from modules.usrloc.writer import Writer
@@ -89,7 +90,7 @@ def test_write_through_is_in_the_table_when_settled_and_comes_back(database: Pat
             await in_worker(made, register)
             assert rows(database) == [("bob", "sip:bob@192.0.2.1", 0.3, 1), ("bob", "sip:bob@192.0.2.3", -1.0, 1)]
             assert rows(database, "user_agent, cflags, path, methods, last_modified, domain, attr")[0] == (
-                "Ph\xf6ne", "NATTED", "<sip:192.0.2.7;lr>", 9, int(clock.time), None, "gold",
+                "Ph\xf6ne", "NATTED", "<sip:192.0.2.7;lr>", 9, time_text(clock.time), None, "gold",
             )
             ids = [contact.contact_id for contact in table.get("bob").contacts]
             assert [contact.state for contact in table.get("bob").contacts] == ["CS_SYNC", "CS_SYNC"]
