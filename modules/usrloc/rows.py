@@ -20,6 +20,12 @@ FIELDS: Final[dict[str, str]] = {
     "kv_store": "kv_store", "attr": "attr", "domain": "domain",
 }
 
+_WITHOUT_DOMAIN: Final = len(FIELDS) - 1
+_NEEDED: Final = frozenset(("contact_id", "contact", "expires", "q", "callid", "cseq", "flags"))
+_WORD: Final = 0xFFFFFFFF
+_LAST: Final = 0x7FFFFFFF
+"""The columns are signed 32-bit numbers: a lifetime ends there, a CSeq goes on with negative ones, as in OpenSIPS."""
+
 
 class BadRow(Exception):
     """A row that makes no contact; the text says why."""
@@ -66,8 +72,9 @@ class Rows:
             pairs[RECORD_KEYS] = keys_to_json(record.kv)
         user, domain = self.split(contact.aor)
         values: tuple[Any, ...] = (
-            contact.contact_id, user, contact.contact, contact.expires, contact.q / 1000 if contact.q >= 0 else -1.0,
-            contact.callid, contact.cseq, contact.flags, self._flag_text(contact.cflags), contact.user_agent,
+            contact.contact_id, user, contact.contact, min(contact.expires, _LAST),
+            contact.q / 1000 if contact.q >= 0 else -1.0,
+            contact.callid, contact.cseq if contact.cseq <= _LAST else contact.cseq - _WORD - 1, contact.flags, self._flag_text(contact.cflags), contact.user_agent,
             contact.received or None, contact.path or None,
             socket_text(contact.socket) if contact.socket is not None else None,
             None if contact.methods == ALL_METHODS else contact.methods, Time(contact.last_modified), contact.instance or None,
@@ -77,30 +84,31 @@ class Rows:
 
     def contact(self, row: Sequence[Any]) -> tuple[str, Contact, dict[str, Any]]:
         """(AoR, contact, pairs of the record) of a row. Raises BadRow."""
-        part = dict(zip(FIELDS, row, strict=False))
-        for name in ("contact_id", "contact", "expires", "q", "callid", "cseq", "flags"):
-            if part[name] is None or part[name] == "":
-                raise BadRow(f"column {self.names[name]} is empty")
-        user, domain = part["user"] or "", part.get("domain") or ""
+        (
+            contact_id, user, uri, expires, q_value, callid, cseq, flags, cflags, user_agent, received, path, socket, methods,
+            last_modified, instance, kv_store, attr,
+        ) = row[:_WITHOUT_DOMAIN]
+        if "" in (uri, callid) or None in (contact_id, uri, expires, q_value, callid, cseq, flags):
+            for name, value in zip(FIELDS, row, strict=False):
+                if name in _NEEDED and (value is None or value == ""):
+                    raise BadRow(f"column {self.names[name]} is empty")
+        aor = user or ""
         if self._use_domain:
+            domain = row[_WITHOUT_DOMAIN] or ""
             aor = f"{user}@{domain}" if user and domain else domain
-        else:
-            aor = user
         if not aor:
             raise BadRow(f"column {self.names['domain' if self._use_domain else 'user']} is empty")
         try:
-            pairs = keys_from_json(part["kv_store"]) if part["kv_store"] else {}
-            packed = pairs.pop(RECORD_KEYS, None)
+            pairs = keys_from_json(kv_store) if kv_store else {}
+            packed = pairs.pop(RECORD_KEYS, None) if pairs else None
             record_pairs = keys_from_json(packed) if isinstance(packed, str) else {}
-            q = round(float(part["q"]) * 1000)
-            methods = part["methods"]
-            contact = Contact(aor, int(part["contact_id"]), {
-                "contact": part["contact"], "received": part["received"], "path": part["path"], "expires": int(part["expires"]),
-                "q": q if q >= 0 else -1, "callid": part["callid"], "cseq": int(part["cseq"]), "flags": int(part["flags"]),
-                "last_modified": seconds_of(part["last_modified"]), "cflags": self._flag_mask(part["cflags"] or ""),
-                "user_agent": part["user_agent"], "socket": self._find_socket(part["socket"]) if part["socket"] else None,
-                "methods": ALL_METHODS if methods is None else int(methods), "instance": part["sip_instance"],
-                "attr": part["attr"], "kv": pairs,
+            q = round(float(q_value) * 1000)
+            contact = Contact(aor, int(contact_id), {
+                "contact": uri, "received": received, "path": path, "expires": int(expires), "q": q if q >= 0 else -1,
+                "callid": callid, "cseq": int(cseq) & _WORD, "flags": int(flags), "last_modified": seconds_of(last_modified),
+                "cflags": self._flag_mask(cflags) if cflags else 0, "user_agent": user_agent,
+                "socket": self._find_socket(socket) if socket else None,
+                "methods": ALL_METHODS if methods is None else int(methods), "instance": instance, "attr": attr, "kv": pairs,
             })
         except (ValueError, TypeError, OverflowError) as error:
             raise BadRow(str(error)) from None
