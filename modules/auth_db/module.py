@@ -20,6 +20,8 @@ class AuthDb(Checks, Module):
     user_column = modparam(str, "username", help="column with the user")
     domain_column = modparam(str, "domain", help="column with the domain")
     password_column = modparam(str, "ha1", help="column with the MD5 HA1, or with calculate_ha1 the password")
+    password_column_2 = modparam(
+        str, "", help="release 3.1: column with the MD5 HA1 of users that name their domain (user@domain), else password_column")
     hash_column_sha256 = modparam(str, "ha1_sha256", help="column with the SHA-256 HA1")
     hash_column_sha512t256 = modparam(str, "ha1_sha512t256", help="column with the SHA-512-256 HA1")
     calculate_ha1 = modparam(int, 0, help="1: password_column holds passwords; 0: HA1 strings")
@@ -75,6 +77,8 @@ class AuthDb(Checks, Module):
         if self.use_domain:
             where[self.domain_column] = fields.domain or attempt.realm
         columns = self._columns[attempt.algorithm.removesuffix("-sess")]
+        if self.password_column_2 and fields.domain and not self.calculate_ha1 and columns[0] == self.password_column:
+            columns = [self.password_column_2, *columns[1:]]
         try:
             rows = self.select(ctx, table, columns, equal(**where))
         except DbError as error:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from engine.errors import SipParseError
 from engine.module import FAILURE, Context
+from engine.sip.edits import Edits, apply_changes
+from engine.sip.message import Message
 from modules.dialog.api import Dialogs
 from modules.rr.api import Rr
 from modules.tm.api import Transaction
@@ -21,6 +23,16 @@ from modules.uac_auth.api import UacAuth
 STEP_PARAM: Final = "aci"
 MAX_STEP: Final = 100
 """What we believe of a parameter that comes with a request."""
+
+
+def sent_body(msg: Message, edits: Edits | None) -> str:
+    """The body as it will leave: what qop=auth-int covers. Raises SipParseError."""
+    if edits is None or not edits.touches_body(msg.body_start):
+        return msg.body
+    if edits.body is not None:
+        return edits.body
+    changes = [change for change in edits.changes if change[0] >= msg.body_start]
+    return apply_changes(msg.text, changes, msg.body_start, msg.relay_end)
 
 
 class Answering:
@@ -43,10 +55,8 @@ class Answering:
             return -1
         msg: Any = ctx.msg
         try:
-            edits = ctx.edits
-            body = edits.body if edits is not None and edits.body is not None else msg.body
             lines = self.uac_auth_api.answer(
-                branch.reply, msg.method, branch.uri, body, avps=ctx.avps, algorithms=algorithms)
+                branch.reply, msg.method, branch.uri, sent_body(msg, ctx.edits), avps=ctx.avps, algorithms=algorithms)
             if not lines:
                 self.log.info("no credential for the challenge in the %d, or no challenge that can be answered", branch.last_code)
                 return -1

@@ -1,4 +1,4 @@
-"""What the tests of digest authentication share: a client that answers challenges, written from RFC 7616 and not from our code."""
+"""What the tests of digest authentication share: a client that answers challenges, made from RFC 7616, not from our code."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError, ConfigErrors
+from engine.server import dbtool
 from engine.sip.edits import Edits
 from engine.sip.message import parse_message
+from modules.uac.answering import sent_body
 from modules.uac.names import MAX_URI, address_span, display_name, keep, other_name, renamed
 from modules.uac.numbers import present_number, renumber
 from tests.helpers import Harness, Sent, make_reply, make_request
@@ -26,10 +29,12 @@ class Calls(Harness):
 
     def __init__(self, main: str, params: str = "", more: str = "", within: str = "", modules: str = "") -> None:
         super().__init__(
-            f'{MODULES}{modules}loadmodule "sipmsgops.so"\n{CREDENTIAL}{params}\nroute {{ {IN_DIALOG % within} record_route();\n{main}\n'
-            f"t_relay(); }}\n{more}")
+            f'{MODULES}{modules}loadmodule "sipmsgops.so"\n{CREDENTIAL}{params}\n'
+            f"route {{ {IN_DIALOG % within} record_route();\n{main}\nt_relay(); }}\n{more}")
 
-    def call(self, method: str = "INVITE", from_: str = '"Alice" <sip:alice@example.com>', **more: Any) -> Sent:  # type: ignore[override]
+    def call(  # type: ignore[override]
+        self, method: str = "INVITE", from_: str = '"Alice" <sip:alice@example.com>', **more: Any,
+    ) -> Sent:
         """The request as bob gets it."""
         text = make_request(method, "sip:bob@127.0.0.1:5090", **more)
         return self._to(BOB, self.send(text.replace("From: <sip:alice@example.com>", f"From: {from_}"), ALICE))
@@ -42,13 +47,15 @@ class Calls(Harness):
         """bob's reply as alice gets it."""
         return self._to(ALICE, self.send(make_reply(request.text, code, headers=headers), BOB))
 
-    def follow(self, invite: Sent, method: str, *, cseq: int, from_bob: bool = False, from_: str = "", to: str = "", branch: str = "") -> Sent:
+    def follow(
+        self, invite: Sent, method: str, *, cseq: int, from_bob: bool = False, from_: str = "", to: str = "",
+    ) -> Sent:
         """A request inside the dialog as the other side gets it."""
         routes = f"Route: {invite.header('Record-Route')}\r\n"
         mine, theirs = (BOB, ALICE) if from_bob else (ALICE, BOB)
         lines = [
             f"{method} sip:x@{theirs[0]}:{theirs[1]} SIP/2.0",
-            f"Via: SIP/2.0/UDP {mine[0]}:{mine[1]};branch=z9hG4bK-{branch or method}{cseq}", "Max-Forwards: 70",
+            f"Via: SIP/2.0/UDP {mine[0]}:{mine[1]};branch=z9hG4bK-{method}{cseq}", "Max-Forwards: 70",
             f"From: {from_ or '<sip:alice@example.com>'};tag={'b1' if from_bob else 'a1'}",
             f"To: {to or '<sip:bob@example.com>'};tag={'a1' if from_bob else 'b1'}", "Call-ID: call-1", f"CSeq: {cseq} {method}",
         ]
@@ -66,7 +73,8 @@ class Calls(Harness):
 
 @pytest.mark.parametrize(("from_", "display", "uri", "wanted"), [
     ('"Al" <sip:a@b>', "X", "sip:n@m", "X <sip:n@m>"), ('"Al" <sip:a@b>', None, "sip:n@m", '"Al" <sip:n@m>'),
-    ('"Al" <sip:a@b>', "", "sip:n@m", " <sip:n@m>"), ('"Al" <sip:a@b>', "", "", " <sip:a@b>"), ("<sip:a@b>", "X Y", "", '"X Y" <sip:a@b>'),
+    ('"Al" <sip:a@b>', "", "sip:n@m", " <sip:n@m>"), ('"Al" <sip:a@b>', "", "", " <sip:a@b>"),
+    ("<sip:a@b>", "X Y", "", '"X Y" <sip:a@b>'),
     ("sip:a@b", "X", "", "X <sip:a@b>"), ("sip:a@b", "X", "sip:n@m", "X<sip:n@m>"), ("sip:a@b", None, "sip:n@m", "<sip:n@m>"),
     ("Al Bo  <sip:a@b>", "X", None, "X  <sip:a@b>"), ('"<x>" <sip:a@b>', None, "sip:n@m", '"<x>" <sip:n@m>'),
 ])
@@ -74,9 +82,10 @@ def test_what_an_address_becomes(from_: str, display: str | None, uri: str | Non
     assert renamed(from_, None if display is None else display_name(display), uri) == wanted
 
 
-@given(st.text(st.characters(max_codepoint=255, blacklist_characters="\r\n<>\"\\ ;,\0", min_codepoint=33), min_size=1, max_size=40),
-       st.text(st.characters(max_codepoint=255, blacklist_characters="\r\n<>\"\\ ;,\0", min_codepoint=33), min_size=1, max_size=40),
-       st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=10))
+USER = st.text(st.characters(max_codepoint=255, blacklist_characters='<>"\\;,', min_codepoint=33), min_size=1, max_size=40)
+
+
+@given(USER, USER, st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=10))
 def test_each_end_finds_the_other_name(user: str, other: str, password: str) -> None:
     old, new = f"sip:{user.replace('@', '')}@h", f"sip:{other.replace('@', '')}@host.example"
     kept = keep(old, f"<{new}>", password)
@@ -101,23 +110,30 @@ def test_the_format_is_that_of_opensips() -> None:
         keep("sip:" + "a" * MAX_URI, "<sip:x>", "")
 
 
-MAIN = 'uac_replace_from("New Name", "sip:new@hidden.example"); xlog("XL|$rc\\n"); uac_replace_to( , "sip:t@hidden.example"); xlog("XL|$rc\\n");'
+MAIN = """
+    uac_replace_from("New Name", "sip:new@hidden.example"); xlog("XL|$rc\\n");
+    uac_replace_to( , "sip:t@hidden.example"); xlog("XL|$rc\\n");
+"""
+NEW_FROM, NEW_TO = "<sip:new@hidden.example>;tag=a1", "<sip:t@hidden.example>;tag=b1"
+OLD_FROM = '"Alice" <sip:alice@example.com>;tag=a1'
 
 
-@pytest.mark.parametrize("params", ["", 'modparam("uac", "restore_passwd", "geheim")\nmodparam("uac", "rr_from_store_param", "Mine")\n'])
+@pytest.mark.parametrize("params", [
+    "", 'modparam("uac", "restore_passwd", "geheim")\nmodparam("uac", "rr_from_store_param", "Mine")\n',
+])
 def test_a_call_under_other_names(params: str) -> None:
     with Calls(MAIN, params) as server:
         invite = server.call()
-        assert (invite.header("From"), invite.header("To")) == ('"New Name" <sip:new@hidden.example>;tag=a1', "<sip:t@hidden.example>")
+        assert (invite.header("From"), invite.header("To")) == ('"New Name" ' + NEW_FROM, "<sip:t@hidden.example>")
         reply = server.reply(invite)
-        assert (reply.header("From"), reply.header("To")) == ('"Alice" <sip:alice@example.com>;tag=a1', "<sip:bob@example.com>;tag=b1")
+        assert (reply.header("From"), reply.header("To")) == (OLD_FROM, "<sip:bob@example.com>;tag=b1")
         ack = server.follow(invite, "ACK", cseq=1)
-        assert (ack.header("From"), ack.header("To")) == ("<sip:new@hidden.example>;tag=a1", "<sip:t@hidden.example>;tag=b1")
+        assert (ack.header("From"), ack.header("To")) == (NEW_FROM, NEW_TO)
         info = server.follow(
             invite, "INFO", cseq=9, from_bob=True, from_="<sip:t@hidden.example>", to='"N" <sip:new@hidden.example>')
         assert (info.header("From"), info.header("To")) == ("<sip:bob@example.com>;tag=b1", '"N" <sip:alice@example.com>;tag=a1')
         done = server.answer_within(info, True)
-        assert (done.header("From"), done.header("To")) == ("<sip:t@hidden.example>;tag=b1", '"N" <sip:new@hidden.example>;tag=a1')
+        assert (done.header("From"), done.header("To")) == (NEW_TO, f'"N" {NEW_FROM}')
         assert server.xlog() == ["1", "1"]
 
 
@@ -127,7 +143,7 @@ def test_the_ack_of_a_failure_and_the_cancel_keep_the_other_name() -> None:
         out = server.send(make_reply(invite.text, 486), BOB)
         ack = [one for one in out if one.first_line.startswith("ACK")][0]
         assert ack.header("From") == '"New Name" <sip:new@hidden.example>;tag=a1'
-        assert [one for one in out if one.first_line.startswith("SIP/2.0 486")][0].header("From") == '"Alice" <sip:alice@example.com>;tag=a1'
+        assert [one for one in out if one.first_line.startswith("SIP/2.0 486")][0].header("From") == OLD_FROM
 
 
 def test_nothing_is_put_right_with_mode_none() -> None:
@@ -192,7 +208,15 @@ def test_what_would_end_the_line_is_refused() -> None:
 # ---- numbers ----
 
 CHALLENGE = 'WWW-Authenticate: Digest realm="r.example", nonce="%s", qop="auth"\r\n'
-AGAIN = 'failure_route[f] { t_on_failure("f"); uac_auth(); $var(rc) = $rc; xlog("XL|$var(rc)\\n"); if ($var(rc) > 0) t_relay(); }'
+AGAIN = """
+    failure_route[f] {
+        t_on_failure("f");
+        uac_auth();
+        $var(rc) = $rc;
+        xlog("XL|$var(rc)\\n");
+        if ($var(rc) > 0) t_relay();
+    }
+"""
 
 
 def challenged(server: Calls, request: Sent, nonce: str = "n") -> Sent:
@@ -249,8 +273,20 @@ def test_the_body_of_the_second_request_is_what_auth_int_covers() -> None:
         assert "algorithm=SHA-256" in (server._to(BOB, out).header("Authorization") or "")
 
 
+def test_the_body_it_covers_is_that_which_leaves() -> None:
+    edited = Edits()
+    msg = parse_message(make_request(body="hello"))
+    assert sent_body(msg, None) == sent_body(msg, edited) == "hello"
+    edited.replace(msg.body_start + 1, msg.body_start + 2, "EE")
+    assert sent_body(msg, edited) == "hEEllo"
+    edited.replace_body("new")
+    assert sent_body(msg, edited) == "new"
+
+
 def test_uac_inc_cseq() -> None:
-    main = 'uac_inc_cseq(3); xlog("XL|$rc\\n"); t_newtran(); uac_inc_cseq(3); xlog("XL|$rc\\n"); uac_inc_cseq(2); t_on_failure("f");'
+    main = """
+        uac_inc_cseq(3); xlog("XL|$rc\\n"); t_newtran(); uac_inc_cseq(3); xlog("XL|$rc\\n"); uac_inc_cseq(2); t_on_failure("f");
+    """
     with Calls(main, more=AGAIN) as server:
         request = server.call("MESSAGE", cseq=10)
         assert request.header("CSeq") == "15 MESSAGE"
@@ -303,7 +339,7 @@ def test_a_dialog_keeps_the_names(forced: bool) -> None:
         assert "vsf" not in invite.text and "did=" in (invite.header("Record-Route") or "")
         assert server.reply(invite).header("From") == '"Alice" <sip:alice@example.com>;tag=a1'
         ack = server.follow(invite, "ACK", cseq=1)
-        assert (ack.header("From"), ack.header("To")) == ("<sip:new@hidden.example>;tag=a1", "<sip:t@hidden.example>;tag=b1")
+        assert (ack.header("From"), ack.header("To")) == (NEW_FROM, NEW_TO)
         info = server.follow(
             invite, "INFO", cseq=9, from_bob=True, from_="<sip:t@hidden.example>", to='"N" <sip:new@hidden.example>')
         assert (info.header("From"), info.header("To")) == ("<sip:bob@example.com>;tag=b1", '"N" <sip:alice@example.com>;tag=a1')
@@ -315,7 +351,9 @@ def test_a_dialog_keeps_the_names(forced: bool) -> None:
 
 def test_a_dialog_keeps_the_name_of_the_branch_that_answered() -> None:
     main = 'create_dialog(); append_msg_branch("sip:carol@127.0.0.1:5091"); t_on_branch("b");'
-    more = 'branch_route[b] { if ($T_branch_idx == 1) uac_replace_from( , "sip:one@x"); else uac_replace_from( , "sip:zero@x"); }'
+    more = """
+        branch_route[b] { if ($T_branch_idx == 1) uac_replace_from( , "sip:one@x"); else uac_replace_from( , "sip:zero@x"); }
+    """
     with Calls(main, more=more, modules=DIALOG) as server:
         sent = server.send(make_request("INVITE", "sip:bob@127.0.0.1:5090"), ALICE)
         first, second = [one for one in sent if one.first_line.startswith("INVITE")]
@@ -346,7 +384,24 @@ def test_a_challenge_inside_the_dialog(before: bool) -> None:
         again = server.follow(invite, "INVITE", cseq=2)
         assert again.header("CSeq") == f"{first} INVITE"
         again = challenged(server, again)
-        assert again.header("CSeq") == f"{first + 1} INVITE" and server.answer_within(again).header("CSeq") == "2 INVITE"
+        assert again.header("CSeq") == f"{first + 1} INVITE"
+        assert server.answer_within(again).header("CSeq") == "2 INVITE"
         assert server.follow(invite, "ACK", cseq=2).header("CSeq") == f"{first + 1} ACK"
         bye = server.follow(invite, "BYE", cseq=3)
         assert bye.header("CSeq") == f"{first + 2} BYE" and server.answer_within(bye).header("CSeq") == "3 BYE"
+
+
+def test_names_come_back_with_the_dialogs_of_a_database(tmp_path: Path) -> None:
+    file = tmp_path / "d.sqlite"
+    assert dbtool.main(["create", "--with-dialog", f"sqlite://{file}"]) == 0
+    modules = 'loadmodule "db_sqlite.so"\n' + DIALOG
+    params = f'modparam("dialog", "db_url", "sqlite://{file}")\nmodparam("dialog", "db_mode", 1)\n'
+    with Calls("create_dialog();" + MAIN, params, modules=modules) as server:
+        invite = server.call()
+        server.reply(invite)
+        server.follow(invite, "ACK", cseq=1)
+        server.advance(2)
+    with Calls("create_dialog();" + MAIN, params, modules=modules) as server:
+        bye = server.follow(invite, "BYE", cseq=2)
+        assert (bye.header("From"), bye.header("To")) == (NEW_FROM, NEW_TO)
+        assert server.answer_within(bye).header("From") == "<sip:alice@example.com>;tag=a1"

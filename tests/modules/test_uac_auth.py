@@ -92,7 +92,8 @@ def test_avps_come_before_parameters_and_only_for_their_realm() -> None:
 
 
 @pytest.mark.parametrize("params", [
-    {"credential": ["alice:hush"]}, {"credential": ["alice::hush"]}, {"credential": ["a b:r:hush"]}, {"auth_realm_avp": "$avp(r)"},
+    {"credential": ["alice:hush"]}, {"credential": ["alice::hush"]}, {"credential": ["a b:r:hush"]},
+    {"auth_realm_avp": "$avp(r)"},
     {"auth_realm_avp": "$var(r)", "auth_username_avp": "$avp(u)", "auth_password_avp": "$avp(p)"},
 ])
 def test_bad_parameters_are_refused_and_no_password_is_shown(params: dict[str, Any]) -> None:
