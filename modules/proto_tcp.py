@@ -1,11 +1,10 @@
 """proto_tcp: SIP over TCP. Without it no `socket=tcp:...` can be opened."""
 
-from engine.module import Module, modparam
+from engine.module import modparam
+from modules.shared.tracing import Tracing
 
-_TRACING = "TCP connections are traced by the debug log"
 
-
-class ProtoTcp(Module):
+class ProtoTcp(Tracing):
     """The TCP transport."""
 
     tcp_port = modparam(int, 5060, min=1, max=65535, help="port of sockets that name none")
@@ -20,14 +19,11 @@ class ProtoTcp(Module):
         int, 100, min=0, help="milliseconds", effect="connecting never blocks; a refusal is seen at once")
     tcp_async_local_write_timeout = modparam(int, 10, min=0, help="milliseconds", effect="writes never block")
     tcp_parallel_handling = modparam(int, 0, min=0, max=1, effect="messages of a connection are handled in order")
-    trace_destination = modparam(str, "", effect=_TRACING)
-    trace_on = modparam(int, 0, effect=_TRACING)
-    trace_filter_route = modparam(str, "", effect=_TRACING)
 
     def open_protocol(self) -> None:
         """Make TCP usable; called when all parameters are set and no socket exists yet."""
         self.server.enable_protocol(
-            "tcp", default_port=self.tcp_port, max_chunks=self.tcp_max_msg_chunks,
+            "tcp", default_port=self.tcp_port, trace=self.traced, max_chunks=self.tcp_max_msg_chunks,
             crlf_pingpong=bool(self.tcp_crlf_pingpong), crlf_drop=bool(self.tcp_crlf_drop), is_async=bool(self.tcp_async),
             max_queue=self.tcp_async_max_postponed_chunks)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.module import MiError, Module, mi_command, modparam, needs
+from engine.module import mi_command, modparam, needs
+from modules.shared.tracing import Tracing
 
-_TRACING = "TLS connections are traced by the debug log"
 
-
-class ProtoTls(Module):
+class ProtoTls(Tracing):
     """The TLS transport."""
 
     tls_mgm: Any = needs("tls_mgm")
@@ -19,7 +18,8 @@ class ProtoTls(Module):
     tls_max_msg_chunks = modparam(int, 4, min=0, help="reads a message may take before the connection is closed, 0: any number")
     cert_check_on_conn_reusage = modparam(
         int, 0, min=0, max=1, help="1: a connection we made is used again only for what its TLS domain is meant for")
-    tls_handshake_timeout = modparam(int, 100, min=0, help="milliseconds a handshake may take, 5 s at least while tls_async is on")
+    tls_handshake_timeout = modparam(
+        int, 100, min=0, help="milliseconds a handshake may take, 5 s at least while tls_async is on")
     tls_send_timeout = modparam(
         int, 100, min=0, help="milliseconds a write may block", effect="writes never block, see tls_async_max_postponed_chunks")
     tls_async = modparam(int, 1, min=0, max=1, help="0: connecting and handshake must come about within their timeouts")
@@ -27,23 +27,18 @@ class ProtoTls(Module):
     tls_async_local_connect_timeout = modparam(
         int, 100, min=0, help="milliseconds", effect="connecting never blocks; a refusal is seen at once")
     tls_async_handshake_timeout = modparam(int, 10, min=0, help="milliseconds", effect="handshakes never block")
-    trace_destination = modparam(str, "", effect=_TRACING)
-    trace_on = modparam(int, 0, effect=_TRACING)
-    trace_filter_route = modparam(str, "", effect=_TRACING)
 
     def open_protocol(self) -> None:
         """Make TLS usable; called when all parameters are set and no socket exists yet."""
         self.server.enable_protocol(
-            "tls", default_port=self.tls_port, policy=self.tls_mgm.policy(), check_reuse=bool(self.cert_check_on_conn_reusage),
-            max_chunks=self.tls_max_msg_chunks, crlf_pingpong=bool(self.tls_crlf_pingpong), crlf_drop=bool(self.tls_crlf_drop),
+            "tls", default_port=self.tls_port, trace=self.traced, policy=self.tls_mgm.policy(),
+            check_reuse=bool(self.cert_check_on_conn_reusage), max_chunks=self.tls_max_msg_chunks, crlf_pingpong=bool(self.tls_crlf_pingpong), crlf_drop=bool(self.tls_crlf_drop),
             is_async=bool(self.tls_async), max_queue=self.tls_async_max_postponed_chunks, handshake_ms=self.tls_handshake_timeout)
 
-    @mi_command("tls_trace", help="shows whether TLS is traced; nothing here does that", recipes=[[], ["trace_mode"]])
-    def tls_trace(self, trace_mode: str | None = None) -> dict[str, str]:
-        """Tracing needs a tracing module; without one it is off, and 500 answers who would change that."""
-        if trace_mode is None:
-            return {"TLS tracing": "off"}
-        raise MiError(500, "no tracing module is loaded")
+    @mi_command("tls_trace", help="shows or switches the tracing of connections", recipes=[[], ["trace_mode"]])
+    def tls_trace(self, trace_mode: str | None = None) -> dict[str, str] | None:
+        """trace_mode: on or off; without it the state."""
+        return self.switch_trace("TLS tracing", trace_mode)
 
 
 exports = ProtoTls

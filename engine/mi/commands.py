@@ -190,12 +190,14 @@ class ServerCommands(Module):
         shown["Alias port"] = ports[0] if len(ports) == 1 else ports
         return shown
 
-    @mi_command("tcp_trace", help="shows whether streams are traced; nothing here does that", recipes=[[], ["trace_mode"]])
+    @mi_command("tcp_trace", help="shows or switches the tracing of TCP connections", recipes=[[], ["trace_mode"]])
     def tcp_trace(self, trace_mode: str | None = None) -> dict[str, str] | None:
-        """Tracing needs the module proto_hep, which reports it off."""
-        if trace_mode is None:
-            return {"TCP tracing": "off"}
-        raise MiError(500, "no tracing module is loaded")
+        """trace_mode: on or off; without it the state. 500: proto_tcp is not loaded."""
+        module = self.server.registry.get("proto_tcp")
+        if module is None:
+            raise MiError(500, "TCP is not loaded")
+        found: dict[str, str] | None = module.switch_trace("TCP tracing", trace_mode)
+        return found
 
     @mi_command(
         "mem_pkg_dump", help="logs how many objects of each kind the server holds", recipes=[["pid"], ["pid", "log_level"]],

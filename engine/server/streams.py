@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from engine.events.core import E_CORE_TCP_DISCONNECT
 from engine.script.settings import Settings
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from engine.transport.tls import TlsPolicy
     from engine.transport.websocket import WebSocketSettings
 
+Trace: TypeAlias = Callable[[Connection, str, str], object]
 _PATIENCE: Final = 5.0
 """Seconds a handshake has at least: waiting for one keeps nobody else waiting, so OpenSIPS' 100 ms are no good limit."""
 
 
 def stream_settings(
-    server: Server, *, tos: int, send_timeout_ms: int = 100, max_chunks: int = 4, crlf_pingpong: bool = True, crlf_drop: bool = False,
-    is_async: bool = True, max_queue: int = 32, handshake_ms: int = 0,
+    server: Server, *, tos: int, send_timeout_ms: int = 100, max_chunks: int = 4, crlf_pingpong: bool = True,
+    crlf_drop: bool = False, is_async: bool = True, max_queue: int = 32, handshake_ms: int = 0,
 ) -> TcpSettings:
     """The tcp_* globals with what a protocol's module adds. handshake_ms: what its handshakes may take, in milliseconds."""
     settings: Settings = server.settings
@@ -49,28 +50,30 @@ def disconnect_reporter(server: Server) -> Callable[[Connection, str], None]:
     return disconnected
 
 
-def _enable(server: Server, transport: TcpTransport) -> None:
+def _enable(server: Server, transport: TcpTransport, trace: Trace | None) -> None:
     """Take a transport into service. tcp_max_connections is for all of them together."""
 
     def total() -> int:
         return sum(len(one.connections) for one in server.sockets.transports.values() if isinstance(one, TcpTransport))
 
     transport.total = total
+    transport.trace = trace
     server.sockets.enable(transport)
     server.timers.every(1.0, transport.sweep)
 
 
-def enable_tcp(server: Server, *, tos: int, default_port: int = 5060, **options: Any) -> None:
+def enable_tcp(server: Server, *, tos: int, default_port: int = 5060, trace: Trace | None = None, **options: Any) -> None:
     """proto_tcp is loaded: make TCP usable. options: those of stream_settings()."""
     transport = TcpTransport(
         server.loop, server.workers.run, server.receiver.receive, server.log.warning, server.now,
         stream_settings(server, tos=tos, **options), default_port=default_port, disconnected=disconnect_reporter(server))
-    _enable(server, transport)
+    _enable(server, transport, trace)
 
 
 def enable_layered(
-    server: Server, proto: str, *, tos: int, default_port: int, policy: TlsPolicy | None = None, web: WebSocketSettings | None = None,
-    check_reuse: bool = False, **options: Any,
+    server: Server, proto: str, *, tos: int, default_port: int, policy: TlsPolicy | None = None,
+    web: WebSocketSettings | None = None,
+    check_reuse: bool = False, trace: Trace | None = None, **options: Any,
 ) -> None:
     """proto_tls, proto_ws or proto_wss is loaded: make it usable. policy: who chooses TLS domains; web: SIP over WebSocket."""
     from engine.transport.layered import LayeredTransport  # not loaded by those who speak UDP and TCP
@@ -88,4 +91,4 @@ def enable_layered(
         proto, server.loop, server.workers.run, server.receiver.receive, server.log.warning, server.now,
         stream_settings(server, tos=tos, **options), default_port=default_port, disconnected=disconnect_reporter(server),
         policy=policy, web=session, check_reuse=check_reuse)
-    _enable(server, transport)
+    _enable(server, transport, trace)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class LayeredConnection(Connection):
     """A connection over TLS, WebSocket or both."""
 
-    __slots__ = ("_asked", "_handshake_by", "_waiting", "handshaking", "tls", "web")
+    __slots__ = ("_asked", "_handshake_by", "_shaking", "_waiting", "tls", "web")
 
     def __init__(
         self, owner: LayeredTransport, sock: system.socket, ip: str, port: int, listener: ListenSocket, incoming: bool,
@@ -39,7 +39,7 @@ class LayeredConnection(Connection):
         """The TLS session, None for ws."""
         self.web = web
         """The WebSocket session, None for tls."""
-        self.handshaking = True
+        self._shaking = True
         self._handshake_by = self.opened + owner.settings.handshake_timeout
         self._waiting: deque[tuple[bytes, Failed | None]] = deque()
         """Messages for the time after the handshake."""
@@ -52,7 +52,7 @@ class LayeredConnection(Connection):
         """Send a message, or queue it until the handshake is done. TransportError: closed, or too many wait."""
         if self.state is CLOSED:
             raise TransportError(f"connection to {self.ip}:{self.port} is closed", E_SEND)
-        if self.handshaking:
+        if self._shaking:
             if len(self._waiting) >= self._owner.settings.max_queue:
                 self.close("write queue full")
                 raise TransportError(f"too many messages wait for {self.ip}:{self.port}", E_SEND)
@@ -90,9 +90,16 @@ class LayeredConnection(Connection):
 
     # ---- handshakes ----
 
+    @property
+    def handshaking(self) -> bool:
+        """The handshakes are not done."""
+        return self._shaking
+
     def established(self) -> None:
         """The TCP connection is there: begin the handshakes."""
-        super().established()
+        self.state = OPEN
+        self.local_ip, self.local_port = self._sock.getsockname()[:2]
+        self._owner.loop.add_reader(self._sock.fileno(), self._readable)
         self._handshake_by = self._owner.now() + self._owner.settings.handshake_timeout
         if self.tls is None:
             self._begin_web()
@@ -108,7 +115,8 @@ class LayeredConnection(Connection):
 
     def _handshakes_done(self) -> None:
         """Messages may flow: send those that waited."""
-        self.handshaking = False
+        self._shaking = False
+        self._owner.opened(self)
         waiting = list(self._waiting)
         self._waiting.clear()
         for position, (data, failed) in enumerate(waiting):
@@ -122,7 +130,7 @@ class LayeredConnection(Connection):
 
     def overdue(self, now: float) -> str:
         """Why the connection should be closed at this time; "" when it need not be."""
-        if self.handshaking and self.state is OPEN:
+        if self._shaking and self.state is OPEN:
             return "handshake timed out" if now >= self._handshake_by else ""
         return super().overdue(now)
 
@@ -144,7 +152,7 @@ class LayeredConnection(Connection):
         self._put(tls.output())
         if self.state is not OPEN or not tls.ready:
             return
-        if self.handshaking:
+        if self._shaking:
             if self.web is None:
                 self._handshakes_done()
             else:
@@ -166,7 +174,7 @@ class LayeredConnection(Connection):
         self._put_web()
         if self.state is not OPEN:
             return
-        if web.ready and self.handshaking:
+        if web.ready and self._shaking:
             self._handshakes_done()
         if not web.is_partial:
             self.expires = now + owner.settings.lifetime
@@ -282,7 +290,8 @@ class LayeredTransport(TcpTransport):
         return tls.domain if tls is not None else None
 
     def _send_by_domain(
-        self, data: bytes, ip: str, port: int, socket: ListenSocket, failed: Failed | None, new: bool, sender: Any, domain: object,
+        self, data: bytes, ip: str, port: int, socket: ListenSocket, failed: Failed | None, new: bool, sender: Any,
+        domain: object,
     ) -> Connection:
         """Over another connection to the address, one of that domain, or a new one."""
         for connection in self.connections.values():

@@ -155,6 +155,11 @@ class Connection:
         self._writing = False
         self._owner.loop.remove_writer(self._sock.fileno())
 
+    @property
+    def handshaking(self) -> bool:
+        """Messages have to wait although the connection is there: TLS, WebSocket."""
+        return False
+
     # ---- receiving ----
 
     def start(self) -> None:
@@ -169,6 +174,7 @@ class Connection:
         self.state = OPEN
         self.local_ip, self.local_port = self._sock.getsockname()[:2]
         self._owner.loop.add_reader(self._sock.fileno(), self._readable)
+        self._owner.opened(self)
 
     def _readable(self) -> None:
         try:
@@ -328,6 +334,8 @@ class TcpTransport:
         self.connections: dict[int, Connection] = {}
         self.total: Callable[[], int] = lambda: len(self.connections)
         """How many connections count for max_connections: those of all stream protocols, once they know of each other."""
+        self.trace: Callable[[Connection, str, str], object] | None = None
+        """Told of connections: accepted, connected, failed, closed, with the reason."""
         self._by_peer: dict[tuple[str, int], Connection] = {}
         # Not from 1: an id in the Via of a message sent before a restart must not name a connection of today.
         self._last_id = random.randrange(1, 1 << 30)
@@ -394,7 +402,8 @@ class TcpTransport:
     ) -> Connection:
         """Send over the connection of that id, else one to that address, else (new) a new one from the socket's address.
 
-        sender: the Context or the branch of tm whose message it is, if any; TLS asks it what the script wants of a new connection.
+        sender: the Context or the branch of tm whose message it is, if any; TLS asks it what the script wants of a new
+        connection.
         """
         connection = self.find(ip, port, connection_id)
         if connection is None:
@@ -438,6 +447,11 @@ class TcpTransport:
         connection.aliases.append(port)
         return True
 
+    def opened(self, connection: Connection) -> None:
+        """Messages may flow over a connection."""
+        if self.trace is not None:
+            self.trace(connection, "accepted" if connection.incoming else "connected", "")
+
     def forget(self, connection: Connection, reason: str, was_open: bool) -> None:
         """A connection has closed."""
         self.connections.pop(connection.id, None)
@@ -446,6 +460,8 @@ class TcpTransport:
                 del self._by_peer[(connection.ip, port)]
         if was_open and self.disconnected is not None:
             self.disconnected(connection, reason)
+        if self.trace is not None:
+            self.trace(connection, "closed" if was_open and not connection.handshaking else "failed", reason)
 
     def sweep(self) -> None:
         """Close connections that are idle, unfinished or never came about."""

@@ -75,7 +75,8 @@ class TlsMgm(TlsVariables):
     """The module; also the TlsPolicy of the transports (engine.transport.tls)."""
 
     tls_library = modparam(
-        str, "auto", choices=("auto", "none", "openssl", "wolfssl"), help="which library module has to be loaded; none: no matter")
+        str, "auto", choices=("auto", "none", "openssl", "wolfssl"),
+        help="which library module has to be loaded; none: no matter")
     server_domain = modparam(str, None, multi=True, help="name of a domain for connections that are accepted")
     client_domain = modparam(str, None, multi=True, help="name of a domain for connections that are made")
     match_ip_address = modparam(str, None, multi=True, parse=_addresses, help="[domain]ip:port, ...; *: any address")
@@ -152,7 +153,8 @@ class TlsMgm(TlsVariables):
                 raise ConfigError("no TLS library module is loaded", hint='loadmodule "tls_openssl.so"')
         elif self.tls_library != "none" and self.tls_library not in loaded:
             raise ConfigError(
-                f"tls_library is {self.tls_library}, but that module is not loaded", hint=f'loadmodule "tls_{self.tls_library}.so"')
+                f"tls_library is {self.tls_library}, but that module is not loaded",
+                hint=f'loadmodule "tls_{self.tls_library}.so"')
 
     def _pairs(self) -> dict[str, Pairs]:
         """Attribute of a domain -> the (domain, value) pairs of the script."""
@@ -189,8 +191,8 @@ class TlsMgm(TlsVariables):
         columns = [
             "id", self.domain_col, self.match_ip_address_col, self.match_sip_domain_col, "type", self.tls_method_col,
             self.verify_cert_col, self.require_cert_col, self.certificate_col, self.private_key_col, self.crl_check_all_col,
-            self.crl_dir_col, self.ca_list_col, self.ca_dir_col, self.cipher_list_col or self.ciphers_list_col, self.dh_params_col,
-            self.ec_curve_col,
+            self.crl_dir_col, self.ca_list_col, self.ca_dir_col, self.cipher_list_col or self.ciphers_list_col,
+            self.dh_params_col, self.ec_curve_col,
         ]
         driver, url = find_driver(self.server.registry, self.db_url)
         connection = await driver.connect(url)
@@ -255,7 +257,8 @@ class TlsMgm(TlsVariables):
         else:
             domain = self.client_domains.find(ip, port, sip_domain or ANY)
         if domain is None:
-            self.log.error("no TLS client domain for %s:%d%s", ip, port, f" and [{forced or sip_domain}]" if forced or sip_domain else "")
+            wish = forced or sip_domain
+            self.log.error("no TLS client domain for %s:%d%s", ip, port, f" and [{wish}]" if wish else "")
         return domain, _host_name(sip_domain) or _next_hop(sender)
 
     @staticmethod

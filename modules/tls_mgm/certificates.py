@@ -22,7 +22,8 @@ _SHORT: Final = {
     NameOID.DN_QUALIFIER: "dnQualifier", NameOID.GENERATION_QUALIFIER: "generationQualifier", NameOID.PSEUDONYM: "pseudonym",
     NameOID.BUSINESS_CATEGORY: "businessCategory", NameOID.JURISDICTION_COUNTRY_NAME: "jurisdictionC",
     NameOID.JURISDICTION_LOCALITY_NAME: "jurisdictionL", NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME: "jurisdictionST",
-    NameOID.UNSTRUCTURED_NAME: "unstructuredName", NameOID.INITIALS: "initials", NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier",
+    NameOID.UNSTRUCTURED_NAME: "unstructuredName", NameOID.INITIALS: "initials",
+    NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier",
 }
 PARTS: Final = {
     "cn": NameOID.COMMON_NAME, "country": NameOID.COUNTRY_NAME, "state": NameOID.STATE_OR_PROVINCE_NAME,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from engine.errors import MiError
 from engine.sip.uri import parse_uri
 from tests.engine.transport.certificates import Authority
 from tests.engine.transport.live import Datagram, Live, Stream, Web, free_port, trusting
@@ -402,7 +403,6 @@ def test_who_may_connect(tmp_path: Path, more: str, options: dict[str, Any], acc
             return 101
 
         assert live.run(come()) == (101 if accepted else 400)
-        assert live.mi("ws_trace") == {"WS tracing": "off"}
 
 
 def test_a_client_of_wss_that_trusts_nobody_we_know(tmp_path: Path) -> None:
@@ -480,3 +480,62 @@ def test_openssl_speaks_to_us(tmp_path: Path) -> None:
             return found.decode()
 
         assert "SIP/2.0 404 Not Found\r\nVia: SIP/2.0/TLS x.invalid;" in live.run(talk())
+
+
+def test_connections_are_traced_when_asked_for(tmp_path: Path) -> None:
+    port = free_port()
+    more = """
+        modparam("proto_ws", "trace_filter_route", "filter")
+        route[filter] { xlog("XL|filter $si $socket_in(port)\\n"); if ($avp(never) != NULL || $shv(drop) == 1) drop; exit; }"""
+    script = SMALL.replace('loadmodule "sl.so"', 'loadmodule "sl.so"\nloadmodule "cfgutils.so"')
+    with Live(script, tmp_path, port=port, more=more) as live:
+
+        async def come() -> None:
+            client = await Web.open("127.0.0.1", port)
+            await client.close()
+
+        def traces() -> list[str]:
+            live.log.flush()
+            return [re.sub(r"connection \d+|127.0.0.1:\d+", "_", line.partition("trace: ")[2].rstrip()) for line in live.log.lines
+                    if "trace: " in line]
+
+        live.run(come())
+        live.until(lambda: not live.connections("ws"))
+        assert traces() == []
+        assert live.mi("ws_trace") == {"WS tracing": "off"}
+        live.mi("ws_trace", {"trace_mode": "on"})
+        assert live.mi("ws_trace") == {"WS tracing": "on"}
+        live.run(come())
+        live.until(lambda: len(traces()) == 2)
+        assert traces() == ["ws _ accepted: peer _, here _", "ws _ closed: peer _, here _, closed by the peer: 1000 (OK)"]
+        assert live.xlog() == [f"filter 127.0.0.1 {port}"]
+        live.mi("shv_set", {"name": "drop", "type": "int", "value": 1})
+        live.run(come())
+        live.until(lambda: not live.connections("ws"))
+        assert len(traces()) == 2
+        with pytest.raises(MiError, match="Bad parameter value"):
+            live.mi("ws_trace", {"trace_mode": "maybe"})
+
+
+@pytest.mark.parametrize("proto", ["tls", "wss"])
+def test_traces_of_tls_name_the_cipher_and_the_reason_of_failures(tmp_path: Path, proto: str) -> None:
+    site = Site(tmp_path, text=REGISTRAR.replace("route {", f'modparam("proto_{proto}", "trace_on", 1)\nroute {{', 1))
+    with site.live as live:
+
+        async def come() -> None:
+            phone = await site.phone("one", proto)
+            await phone.client.close()
+            stream = await Stream.open("127.0.0.1", site.ports[proto])
+            stream.send("this is no TLS\r\n\r\n")
+            await stream.reader.read()
+            await stream.close()
+
+        live.run(come())
+        live.until(lambda: not live.connections(proto))
+        live.log.flush()
+        lines = [line for line in live.log.lines if f"trace: {proto} " in line]
+        assert "TLSv1.3 TLS_" in lines[0]
+        assert "domain here, peer verified: no" in lines[0]
+        assert [word for line in lines for word in ("accepted", "closed", "failed") if f" {word}: " in line] == [
+            "accepted", "closed", "failed"]
+        assert "wrong version number" in lines[2]
