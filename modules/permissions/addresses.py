@@ -11,7 +11,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from modules.shared.corehash import core_hash
+from modules.shared.corehash import finished, mixed
 from modules.shared.glob import matches_glob
 
 ANY: Final = ""
@@ -170,12 +170,21 @@ class AddressTable:
         groups: dict[int, list[Entry]] = {}
         for entry in self._entries:
             groups.setdefault(entry.group, []).append(entry)
-        shown: list[Entry] = []
-        for number in sorted(groups):
-            entries = groups[number]
-            buckets = _FIRST_BUCKETS
-            while buckets < len(entries):
-                buckets *= 2
-            places = {id(entry): core_hash(entry.network.network_address.packed, buckets) for entry in entries}
-            shown += sorted(reversed(entries), key=lambda entry: places[id(entry)])
-        return [entry for entry in shown if entry.is_host is not subnets]
+        return [entry for number in sorted(groups) for entry in _by_bucket(groups[number]) if entry.is_host is not subnets]
+
+
+def _by_bucket(entries: list[Entry]) -> list[Entry]:
+    """Entries as they lie in the reference's hash table: it doubles when it is full, and new entries go in front."""
+    size = _FIRST_BUCKETS
+    buckets: list[list[Entry]] = [[] for _ in range(size)]
+    hashes = {id(entry): finished(mixed(entry.network.network_address.packed)) for entry in entries}
+    for count, entry in enumerate(entries):
+        if count >= size:
+            size *= 2
+            moved: list[list[Entry]] = [[] for _ in range(size)]
+            for bucket in buckets:
+                for one in reversed(bucket):
+                    moved[hashes[id(one)] % size].append(one)
+            buckets = moved
+        buckets[hashes[id(entry)] % size].append(entry)
+    return [entry for bucket in buckets for entry in reversed(bucket)]
