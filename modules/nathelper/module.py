@@ -63,9 +63,15 @@ class Nathelper(Module):
     )
     received_avp = modparam(str, None, parse=avp_name, help="AVP that fix_nated_register() sets; the same in registrar")
     force_socket = modparam(str, "", help="socket for contacts that came in on none of ours")
-    sipping_bflag = modparam(str, "", help="branch flag of contacts that get a SIP request instead of 4 bytes")
-    remove_on_timeout_bflag = modparam(str, "", help="branch flag of contacts that are removed when max_pings_lost is reached")
-    sipping_latency_flag = modparam(str, "", help="branch flag of contacts whose latency is measured (E_UL_LATENCY_UPDATE)")
+    sipping_bflag = modparam(
+        str, "", both=True, parse=str, help="branch flag of contacts that get a SIP request instead of 4 bytes",
+    )
+    remove_on_timeout_bflag = modparam(
+        str, "", both=True, parse=str, help="branch flag of contacts that are removed when max_pings_lost is reached",
+    )
+    sipping_latency_flag = modparam(
+        str, "", both=True, parse=str, help="branch flag of contacts whose latency is measured (E_UL_LATENCY_UPDATE)",
+    )
     sipping_ignore_rpl_codes = modparam(
         str, frozenset(), parse=reply_codes, help="status codes, separated by commas, that do not count as answer to a ping",
     )
@@ -122,7 +128,7 @@ class Nathelper(Module):
             if self.force_socket:
                 pinger.force_socket = self.server.sockets.find(self.force_socket)
                 if pinger.force_socket is None:
-                    raise ConfigError(f"nathelper: force_socket {self.force_socket!r} is no socket of this server")
+                    self.log.warning("force_socket %s is no socket of this server and not used", self.force_socket)
             pinger.start()
 
     async def destroy(self) -> None:
