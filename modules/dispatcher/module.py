@@ -8,6 +8,7 @@ from engine import status
 from engine.db.interface import find_driver
 from engine.errors import ConfigError
 from engine.module import modparam
+from engine.script.script import Script
 from modules.dispatcher.loading import FLUSH_PERIOD, GROUP
 from modules.dispatcher.mi import Commands
 from modules.dispatcher.partitions import (
@@ -131,6 +132,10 @@ class Dispatcher(Commands):
             self.server.timers.every(self.ds_ping_interval, self.ping_all)
         if any(partition.persistent for partition in self.partitions.values()):
             self.server.timers.every(FLUSH_PERIOD, self._flush_in_turn)
+
+    def cfg_validate(self, script: Script) -> None:
+        if self.algo_route and self.algo_route not in script.routes:
+            self.log.warning("algorithm route <%s> not found, algorithm 10 fails until there is one", self.algo_route)
 
     def _flush_in_turn(self) -> None:
         """The periodic flush, in a run of its own; left out while a slow database is still busy with the last one."""

@@ -175,6 +175,28 @@ def test_a_route_ranks_and_refuses(tmp_path: Path) -> None:
         assert server.ask() == [f"1 sip:192.0.2.4 sip:192.0.2.4, {ONE}, {THREE} 3"]
 
 
+def test_a_rank_route_that_is_not_there(tmp_path: Path) -> None:
+    params = {"dispatcher.algo_route": "gone"}
+    with Served(tmp_path, rows(ONE), "ds_select_dst(1, 10); " + show("$rc"), params) as server:
+        assert any("algorithm route <gone> not found" in line for line in server.log)
+        assert server.ask() == ["-1"]
+
+
+def test_tables_of_text_files_serve_too(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("table_name(string) table_version(int)\ndispatcher:9\n")
+    (tmp_path / "dispatcher").write_text(
+        "id(int,auto) setid(int) destination(string) socket(string,null) state(int) probe_mode(int) weight(string) priority(int) "
+        "attrs(string,null) description(string,null)\n1:1:sip\\:192.0.2.1::0:0:2:0::\n")
+    params = {"dispatcher.db_url": f"text://{tmp_path}"}
+    with Harness(script("db_text dispatcher", "ds_select_dst(1, 4); " + show("$rc $du"), params)) as server:
+        server.send(make_request())
+        assert [line.strip() for line in server.xlog()] == [f"1 {ONE}"]
+        server.mi("ds_set_state", ["i", "1", ONE])
+        server.advance(31)
+        server.mi("dbt_dump")
+    assert "1:1:sip\\:192.0.2.1::1:" in (tmp_path / "dispatcher").read_text()
+
+
 def test_a_load_that_cannot_be_read_leaves_a_destination_out(tmp_path: Path) -> None:
     body = 'ds_select_dst(1, 9);' + show("$rc $du")
     with Served(tmp_path, rows(ONE), body, {"dispatcher.pvar_algo_pattern": "$ci"}) as server:
