@@ -39,6 +39,7 @@ def _by_uri(contacts: Sequence[Contact], uri: str, callid: str | None, rules_31:
         if contact.contact == uri and (callid is None or contact.callid == callid):
             return contact
     wanted: SipUri | None = None
+    part, folded = "", False
     for contact in contacts:
         if callid is not None and contact.callid != callid:
             continue
@@ -46,9 +47,22 @@ def _by_uri(contacts: Sequence[Contact], uri: str, callid: str | None, rules_31:
             wanted = try_uri(uri)
             if wanted is None:
                 return None
+            part = _distinctive(wanted)
+            folded = part != part.upper()
+        if part not in (contact.contact.lower() if folded else contact.contact) and "%" not in contact.contact:
+            continue
         if same_uri(contact.contact, wanted, user_case=not rules_31, strict_pn=not rules_31):
             return contact
     return None
+
+
+def _distinctive(uri: SipUri) -> str:
+    """Lower-case text that every equal URI without escapes has in it: an AoR may have thousands of contacts, and reading all
+    their URIs for each Contact of a REGISTER would let one device keep the server busy. "" when there is none."""
+    if "%" in uri.text or uri.password is not None:
+        return ""
+    port = f":{uri.port}"
+    return port if uri.port is not None and port in uri.text else uri.host.lower()
 
 
 def _by_params(contacts: Sequence[Contact], uri: str, names: tuple[str, ...]) -> Contact | None:

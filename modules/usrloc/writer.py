@@ -83,7 +83,9 @@ class Writer:
     @property
     def backlog(self) -> int:
         """Contacts that differ from their row."""
-        return len(self._pending) + len(self._writing)
+        if not self._writing:
+            return len(self._pending)
+        return len(self._pending.keys() | self._writing)
 
     # ---------------------------------------------------------------- waiting
 
