@@ -33,6 +33,9 @@ def relay_flags(text: str) -> int:
     return mask
 
 
+relay_flags.takes_numbers = True  # type: ignore[attr-defined]  # t_relay(0x02) of 3.1
+
+
 def replied_kind(text: str) -> str:
     """Fixup of t_local_replied()."""
     if text.lower() not in ("all", "branch", "last"):

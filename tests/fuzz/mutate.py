@@ -110,6 +110,18 @@ def _fold(rnd: random.Random, lines: list[bytes]) -> None:
     lines[at] = lines[at].replace(b" ", b"\r\n ")
 
 
+_COUNTED = (
+    b"cseq", b"expires", b"max-forwards", b"content-length", b"l", b"contact", b"m", b"via", b"v", b"min-expires", b"session-expires", b"x",
+)
+
+
+def _recount(rnd: random.Random, lines: list[bytes]) -> None:
+    found = [at for at, line in enumerate(lines) if line.partition(b":")[0].strip().lower() in _COUNTED]
+    if found:
+        at = rnd.choice(found)
+        lines[at] = number(rnd, lines[at])
+
+
 def _swap(rnd: random.Random, lines: list[bytes]) -> None:
     one, other = rnd.randrange(len(lines)), rnd.randrange(len(lines))
     name, colon, _ = lines[one].partition(b":")
@@ -118,7 +130,7 @@ def _swap(rnd: random.Random, lines: list[bytes]) -> None:
 
 SINGLE: tuple[Mutation, ...] = (
     flip, flip, cut, truncate, double, insert, insert, insert, number, number,
-    *map(_headed, (_add, _add, _remove, _repeat, _shuffle, _fold, _swap)),
+    *map(_headed, (_add, _add, _remove, _repeat, _shuffle, _fold, _swap, _recount, _recount)),
 )
 
 

@@ -231,6 +231,15 @@ def test_t1_and_t2_are_parameters() -> None:
         assert proxy.moments(5) == [*[(at, ">OPTIONS") for at in (0.2, 0.6, 1.4, 2.4, 3.4, 4.4)], (5.0, "<408")]
 
 
+@pytest.mark.parametrize("flags", ["0x01", "0x02", '"no-auto-477"', "3"])
+def test_flags_as_numbers_and_names(flags: str) -> None:
+    """0x02 is no-auto-477 in OpenSIPS 3.1."""
+    with Proxy("OPTIONS", near="tcp", main=f't_relay({flags}); xlog("XL|$rc\\n");') as proxy:
+        proxy.cut_the_wire("udp")
+        answered = flags == "0x01"
+        assert (proxy.play("request"), proxy.xlog()) == ((["<477"], ["1"]) if answered else ([], ["-6"]))
+
+
 # ---------------------------------------------------------------- CANCEL, a transaction of its own
 
 
