@@ -56,7 +56,8 @@ class DialogFunctions(DialogVariables):
 
     @function(REQUEST, mode=match_mode, name="match_dialog")
     def _match_dialog(self, ctx: Context, mode: str | None = None) -> int:
-        """Find the dialog of a request with a To tag, when loose_route() has not. mode: DID_ONLY, DID_FALLBACK, DID_NONE."""
+        """Find the dialog of a request with a To tag, when loose_route() has not. mode: DID_FALLBACK, DID_NONE; DID_ONLY and any
+        other word mean that of dlg_match_mode."""
         return DialogWithin.match_dialog(self, ctx, mode)
 
     @function(ALL_ROUTES, id_type=id_type)

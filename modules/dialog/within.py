@@ -55,7 +55,8 @@ class DialogWithin(DialogCalls):
         """match_dialog(): 1 or -1."""
         if self.get(ctx) is not None:
             return 1
-        wanted = self.dlg_match_mode if mode is None else MATCH_MODES.get(mode.upper(), self.dlg_match_mode)
+        # DID_ONLY is the same as nothing, as for OpenSIPS: its number there is that of "not given".
+        wanted = (MATCH_MODES.get(mode.upper(), DID_ONLY) if mode else DID_ONLY) or self.dlg_match_mode
         did = None
         if wanted != DID_NONE:
             did = self._did_of_target(ctx)
