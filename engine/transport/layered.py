@@ -18,7 +18,7 @@ from engine.errors import TransportError
 from engine.sip.framing import KEEPALIVE, PONG
 from engine.transport.address import bracketed
 from engine.transport.sockets import E_SEND, Failed, ListenSocket, Receiver
-from engine.transport.tcp import CLOSED, CONNECTING, OPEN, Connection, TcpSettings, TcpTransport
+from engine.transport.tcp import CLOSED, OPEN, Connection, TcpSettings, TcpTransport
 from engine.transport.tls import TlsError, TlsPolicy, TlsSession, hello_context
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class LayeredTransport(TcpTransport):
     ) -> Connection:
         """As TcpTransport.send(); with check_reuse a connection of another TLS domain is not used."""
         if self.check_reuse and self.policy is not None and connection_id not in self.connections:
-            found = self.find(ip, port, 0)
+            found = self.find(ip, port, 0, socket)
             if found is not None and not found.incoming:
                 domain, _ = self.policy.client_domain(ip, port, sender)
                 if self._domain_of(found) is not domain:
@@ -294,8 +294,8 @@ class LayeredTransport(TcpTransport):
         domain: object,
     ) -> Connection:
         """Over another connection to the address, one of that domain, or a new one."""
-        for connection in self.connections.values():
-            if (connection.ip, connection.port) == (ip, port) and self._domain_of(connection) is domain:
+        for connection in self.peers(ip, port):
+            if connection.socket is socket and self._domain_of(connection) is domain:
                 break
         else:
             if not new:
@@ -303,6 +303,3 @@ class LayeredTransport(TcpTransport):
             connection = self.connect(ip, port, socket, sender)
         connection.send(data, failed)
         return connection
-
-
-__all__ = ["CLOSED", "CONNECTING", "OPEN", "LayeredConnection", "LayeredTransport"]

@@ -336,7 +336,8 @@ class TcpTransport:
         """How many connections count for max_connections: those of all stream protocols, once they know of each other."""
         self.trace: Callable[[Connection, str, str], object] | None = None
         """Told of connections: accepted, connected, failed, closed, with the reason."""
-        self._by_peer: dict[tuple[str, int], Connection] = {}
+        self._by_peer: dict[tuple[str, int], list[Connection]] = {}
+        """Address of a peer, aliases too, -> connections with it, the latest first; mostly one."""
         # Not from 1: an id in the Via of a message sent before a restart must not name a connection of today.
         self._last_id = random.randrange(1, 1 << 30)
 
@@ -370,7 +371,7 @@ class TcpTransport:
 
     def _keep(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
-        self._by_peer[(connection.ip, connection.port)] = connection
+        self._by_peer.setdefault((connection.ip, connection.port), []).insert(0, connection)
         connection.start()
 
     def _prepare(self, sock: system.socket) -> None:
@@ -388,13 +389,29 @@ class TcpTransport:
         if settings.tos and sock.family == system.AF_INET:
             sock.setsockopt(system.IPPROTO_IP, system.IP_TOS, settings.tos)
 
-    def find(self, ip: str, port: int, connection_id: int) -> Connection | None:
-        """The living connection of that id or, without one, to that address."""
+    def peers(self, ip: str, port: int) -> list[Connection]:
+        """The connections with an address, the latest first."""
+        return self._by_peer.get((ip, port)) or []
+
+    def find(self, ip: str, port: int, connection_id: int, socket: ListenSocket | None = None) -> Connection | None:
+        """The living connection of that id or, without one, to that address.
+
+        socket: one that belongs to this listener is wanted; else one the peer has opened will do, because nobody can open another
+        to the port it happens to have.
+        """
         if connection_id:
             found = self.connections.get(connection_id)
             if found is not None:
                 return found
-        return self._by_peer.get((ip, port))
+        known = self._by_peer.get((ip, port))
+        if known is None:
+            return None
+        if socket is None or known[0].socket is socket:
+            return known[0]
+        for connection in known:
+            if connection.socket is socket:
+                return connection
+        return next((connection for connection in known if connection.incoming), None)
 
     def send(
         self, data: bytes, ip: str, port: int, socket: ListenSocket, connection_id: int, failed: Failed | None, new: bool,
@@ -405,7 +422,7 @@ class TcpTransport:
         sender: the Context or the branch of tm whose message it is, if any; TLS asks it what the script wants of a new
         connection.
         """
-        connection = self.find(ip, port, connection_id)
+        connection = self.find(ip, port, connection_id, socket)
         if connection is None:
             if not new:
                 raise TransportError(f"no connection to {ip}:{port} and none may be opened", E_SEND)
@@ -439,11 +456,9 @@ class TcpTransport:
         """Requests to that port of the peer go over this connection, too. False: another connection has the address."""
         key = (connection.ip, port)
         found = self._by_peer.get(key)
-        if found is connection:
-            return True
         if found is not None:
-            return False
-        self._by_peer[key] = connection
+            return connection in found
+        self._by_peer[key] = [connection]
         connection.aliases.append(port)
         return True
 
@@ -456,8 +471,11 @@ class TcpTransport:
         """A connection has closed."""
         self.connections.pop(connection.id, None)
         for port in (connection.port, *connection.aliases):
-            if self._by_peer.get((connection.ip, port)) is connection:
-                del self._by_peer[(connection.ip, port)]
+            known = self._by_peer.get((connection.ip, port))
+            if known is not None and connection in known:
+                known.remove(connection)
+                if not known:
+                    del self._by_peer[(connection.ip, port)]
         if was_open and self.disconnected is not None:
             self.disconnected(connection, reason)
         if self.trace is not None:

@@ -539,3 +539,64 @@ def test_traces_of_tls_name_the_cipher_and_the_reason_of_failures(tmp_path: Path
         assert [word for line in lines for word in ("accepted", "closed", "failed") if f" {word}: " in line] == [
             "accepted", "closed", "failed"]
         assert "wrong version number" in lines[2]
+
+
+HOMES = REGISTRAR.partition("route {")[0] + """
+route {
+    if (is_method("REGISTER")) { force_tcp_alias(); sl_send_reply(200, "OK"); exit; }
+    if ($hdr(X-Out) != NULL) $socket_out = $hdr(X-Out);
+    $du = $hdr(X-To);
+    t_relay();
+}
+"""
+
+
+@pytest.mark.parametrize("proto", ["tcp", "tls", "ws", "wss"])
+def test_an_alias_leads_to_the_connection(tmp_path: Path, proto: str) -> None:
+    site = Site(tmp_path, text=HOMES)
+    with site.live as live:
+
+        async def talk() -> None:
+            phone, caller = await site.phone("bob", proto), await site.phone("alice", "udp")
+            phone.sent_by = f"127.0.0.1:{free_port()}"      # listens there, or says so
+            await phone.send(phone.request("REGISTER", "sip:here", to="bob", call_id="reg", from_tag="r"))
+            assert (await phone.receive()).startswith("SIP/2.0 200")
+            await caller.send(caller.request(
+                "MESSAGE", "sip:bob@here", to="bob", call_id="m", from_tag="a",
+                headers=f"X-To: sip:{phone.sent_by};transport={proto}\r\n"))
+            message = await phone.receive()
+            assert message.startswith("MESSAGE ")
+            await phone.send(make_reply(message, 200, "OK"))
+            assert (await caller.receive()).startswith("SIP/2.0 200")
+            for one in (phone, caller):
+                await one.client.close()
+
+        live.run(talk())
+
+
+@pytest.mark.parametrize("proto", ["tcp", "tls", "ws", "wss"])
+def test_sockets_on_several_addresses(tmp_path: Path, proto: str) -> None:
+    second, target = free_port("127.0.0.2"), free_port("127.0.0.3")
+    site = Site(tmp_path, text=f"socket={proto}:127.0.0.2:{second}\nsocket={proto}:127.0.0.3:{target}\n" + HOMES.replace(
+        'if ($hdr(X-Out)', 'if ($socket_in(ip) == "127.0.0.3") { xlog("XL|$si $hdr(Via)\\n"); sl_send_reply(200, "OK"); exit; }\n'
+        '    if ($hdr(X-Out)'))
+    with site.live as live:
+
+        async def ask(out: str, number: int) -> str:
+            caller = await site.phone(f"alice{number}", "udp")
+            await caller.send(caller.request(
+                "MESSAGE", "sip:bob@here", to="bob", call_id=f"m{number}", from_tag="a",
+                headers=f"X-To: sip:127.0.0.3:{target};transport={proto}\r\n" + (f"X-Out: {out}\r\n" if out else "")))
+            found = await caller.receive()
+            await caller.client.close()
+            return found
+
+        assert live.run(ask(f"{proto}:127.0.0.2:{second}", 1)).startswith("SIP/2.0 200")
+        assert live.xlog() == [live.xlog()[0]]
+        assert re.match(rf"127\.0\.0\.2 SIP/2\.0/{proto.upper()} 127\.0\.0\.2:{second};", live.xlog()[0])
+        # A connection belongs to the socket it was opened from.
+        first = f"{proto}:127.0.0.1:{site.ports[proto]}"
+        for number, (out, ends) in enumerate((("", 2), (first, 4), (f"{proto}:127.0.0.2:{second}", 4), (first, 4)), 2):
+            assert live.run(ask(out, number)).startswith("SIP/2.0 200")
+            assert len(live.connections(proto)) == ends
+        assert [line.split()[0] for line in live.xlog()] == [f"127.0.0.{end}" for end in (2, 2, 1, 2, 1)]
