@@ -23,10 +23,23 @@ def test_a_new_database_has_the_standard_tables(tmp_path: Path, capsys: pytest.C
 
 def test_what_is_there_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.sqlite"
-    file.write_bytes(b"precious")
+    assert dbtool.main(["create", f"sqlite://{file}"]) == 0
+    with sqlite3.connect(file) as database:
+        database.execute("INSERT INTO location (contact_id, username, contact, callid, expires) VALUES (1, 'bob', 'sip:b@h', 'c', 9)")
+    capsys.readouterr()
     assert dbtool.main(["create", f"sqlite://{file}"]) == 1
-    assert "there already" in capsys.readouterr().err
+    assert "table location already" in capsys.readouterr().err
     assert dbtool.main(["create", "--if-missing", f"sqlite://{file}"]) == 0
+    with sqlite3.connect(file) as database:
+        assert database.execute("SELECT username FROM location").fetchall() == [("bob",)]
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.sqlite"
+    file.write_bytes(b"precious")
+    for words in (["create"], ["create", "--if-missing"]):
+        assert dbtool.main([*words, f"sqlite://{file}"]) == 1
+        assert "not a database" in capsys.readouterr().err
     assert file.read_bytes() == b"precious"
 
 
