@@ -74,13 +74,15 @@ class SqlDomain(Domain):
         return self._read([])
 
     def share(self, index: int, count: int) -> list[Record]:
-        """The records whose hash modulo count is index: the table is read with index 0, the other shares are of that moment."""
+        """The records whose hash modulo count is index: the table is read with index 0, the other shares are of that moment.
+        Shares that were asked for while the table was being read come with the next one."""
         if index == 0:
             cycle: dict[int, list[Record]] = {}
             for record in self._read([]):
                 cycle.setdefault(record.aor_hash % count, []).append(record)
             self._cycle = cycle
-        return self._cycle.pop(index, [])
+        due = [share for share in self._cycle if share <= index]
+        return [record for share in due for record in self._cycle.pop(share)]
 
     def by_contact_id(self, contact_id: int) -> tuple[Record, Contact] | None:
         """(record, contact) of an id, or None."""

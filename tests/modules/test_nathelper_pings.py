@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.errors import ConfigErrors, MiError
 from tests.helpers import Harness, Sent, make_reply, make_request
+from tests.modules.test_usrloc_sql import LOCATION
 
 MODULES = "".join(f'loadmodule "{name}.so"\n' for name in ("signaling", "sl", "tm", "usrloc", "registrar", "nathelper"))
 SIP = 'modparam("nathelper", "sipping_bflag", "SIP")\nmodparam("nathelper", "sipping_from", "sip:pinger@example.com")\n'
@@ -250,3 +253,26 @@ def test_flags_named_by_numbers() -> None:
     with Nat(params, 'setbflag("8"); fix_nated_register(); save("location");') as server:
         server.register()
         assert server.next_ping().first_line.startswith("OPTIONS ")
+
+
+@pytest.mark.parametrize("mode", ["sql-only", "single-instance-sql-write-through"])
+def test_contacts_in_a_database(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "location.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(LOCATION)
+    connection.close()
+    params = (
+        f'loadmodule "db_sqlite.so"\nmodparam("usrloc", "working_mode_preset", "{mode}")\nmodparam("usrloc", "db_url", "sqlite://{path}")\n'
+        f'{REMOVE}modparam("nathelper", "max_pings_lost", 1)'
+    )
+    with Nat(params) as server:
+        server.register()
+        ping = server.next_ping()
+        assert ping.port == 5070 and len(server.call(lambda: server.contacts)) == 1
+        server.send(make_reply(ping.text, 200))
+        server.next_ping()
+        server.advance(4)
+        assert server.call(lambda: server.contacts) == []
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM location").fetchone() == (0,)
+    connection.close()
