@@ -177,7 +177,7 @@ def commands(folder: str, wanted: list[str]) -> list[tuple[str, list[str], int]]
 
     port = free_port()
     found.append(("ours", [sys.executable, "-m", "engine", "-F", "-f", render("script.cfg", "ours.cfg", port)], port))
-    if (FAST / ".built").exists():
+    if (FAST / ".compiled").exists():
         port = free_port()
         command = [sys.executable, "-m", "engine", "-F", "-f", render("script.cfg", "compiled.cfg", port)]
         found.append(("compiled", command, port))
