@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from engine.db.interface import DbValue, Delete, Result, Row, Upsert, Where
+from engine.db.meter import QueryMeter
 from engine.db.sql import Sql, Statement
 from engine.errors import DbError
 
@@ -71,13 +72,14 @@ class Pool:
     """The connections to one URL.
 
     title: the URL for logs. open(): makes a connection, raises DbError. told(connected): called when the server is lost and when it
-    is back.
+    is back. meter: counts the statements.
     """
 
     def __init__(
         self, title: str, open_wire: Callable[[], Awaitable[Wire]], log: Any, limits: Limits,
-        told: Callable[[bool], None] | None = None,
+        told: Callable[[bool], None] | None = None, meter: QueryMeter | None = None,
     ) -> None:
+        self._meter = meter
         self.users = 0
         """Handles on this pool; the last one closes it."""
         self._title = title
@@ -121,10 +123,9 @@ class Pool:
                 self._room.release()
                 raise
             self.give_back(wire)
-            if limits.threshold:
-                took = (loop.time() - start) * 1e6
-                if took > limits.threshold:
-                    self._log.warning("slow query: %d us (exec_query_threshold is %d): %s", took, limits.threshold, what)
+            took = loop.time() - start
+            if self._meter is not None and self._meter.done(took, limits.threshold, "sql query", what):
+                self._log.warning("slow query: %d us (exec_query_threshold is %d): %s", took * 1e6, limits.threshold, what)
             return result
 
     # ---------------------------------------------------------------- connections

@@ -170,5 +170,10 @@ class Sql:
         return [f"ALTER TABLE {self.name(table)} ADD COLUMN {self.column(column)}"]
 
     def change_column(self, table: str, column: Column) -> list[str]:
-        """The statements that give a column another type or default. SQLite keeps any value in any column: none."""
-        return []
+        """The statements that give a column another type or default: here a new one takes the place of the old one."""
+        old, new = self.name(column.name), self.name(f"{column.name}_new")
+        head = f"ALTER TABLE {self.name(table)}"
+        return [
+            f"{head} ADD COLUMN {new} {self.kind(column)}{self.default(column)}", f"UPDATE {self.name(table)} SET {new} = {old}",
+            f"{head} DROP COLUMN {old}", f"{head} RENAME COLUMN {new} TO {old}",
+        ]

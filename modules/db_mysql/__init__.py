@@ -20,7 +20,7 @@ from engine.db.schema import Table
 from engine.db.sql import Statement
 from engine.db.url import DbUrl
 from engine.errors import ConfigError, DbError
-from engine.module import Module, event, modparam
+from engine.module import Module, event, modparam, wants
 from modules.db_mysql.wire import CONVERSIONS, SQL, MysqlWire, database_error
 
 _TIMES = 3
@@ -39,6 +39,7 @@ class DbMysql(Module):
 
     E_MYSQL_CONNECTION = event("url", "status")
 
+    tls_mgm: Any | None = wants("tls_mgm")
     sql = SQL
 
     def mod_init(self) -> None:
@@ -55,8 +56,7 @@ class DbMysql(Module):
         domain = url.params.get("tls_domain")
         if not self.use_tls or not domain:
             return None
-        manager: Any = self.server.registry.get("tls_mgm")
-        if manager is None:
+        if self.tls_mgm is None:
             raise ConfigError(f"db_mysql: tls_domain={domain} in {url} needs module tls_mgm, but it was not loaded!")
         context: ssl.SSLContext | None = manager.client_context(domain)
         if context is None:                     # never go on without TLS instead
@@ -91,7 +91,7 @@ class DbMysql(Module):
             url.text,
             lambda: Pool(
                 str(url), lambda: self._wire(url, url.database), self.log, self._limits(),
-                lambda connected: self._told(url, connected)),
+                lambda connected: self._told(url, connected), self.server.sql_queries),
             SQL, max(1, self.max_db_retries))
 
     async def create(self, url: DbUrl, tables: Sequence[Table], if_missing: bool) -> bool:

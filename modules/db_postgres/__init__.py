@@ -18,7 +18,7 @@ from engine.db.schema import Table
 from engine.db.sql import Statement
 from engine.db.url import DbUrl
 from engine.errors import ConfigError, DbError
-from engine.module import Module, modparam
+from engine.module import Module, modparam, wants
 from modules.db_postgres.wire import SQL, PostgresWire, database_error
 
 _MAINTENANCE = "postgres"
@@ -33,6 +33,7 @@ class DbPostgres(Module):
     timeout = modparam(int, 5, help="seconds to connect and to answer; negative: for ever")
     use_tls = modparam(int, 0, help="1: TLS where the server has it, or as the tls_domain of the URL says")
 
+    tls_mgm: Any | None = wants("tls_mgm")
     sql = SQL
 
     def mod_init(self) -> None:
@@ -51,8 +52,7 @@ class DbPostgres(Module):
         domain = url.params.get("tls_domain")
         if not domain:
             return "prefer"
-        manager: Any = self.server.registry.get("tls_mgm")
-        if manager is None:
+        if self.tls_mgm is None:
             raise ConfigError(f"db_postgres: tls_domain={domain} in {url} needs module tls_mgm, but it was not loaded!")
         context: ssl.SSLContext | None = manager.client_context(domain)
         if context is None:                     # never go on without TLS instead
@@ -84,7 +84,8 @@ class DbPostgres(Module):
         if not url.database:
             raise DbError(f"{url} names no database")
         return await self._pools.connect(
-            url.text, lambda: Pool(str(url), lambda: self._wire(url, url.database), self.log, self._limits()), SQL)
+            url.text, lambda: Pool(
+                str(url), lambda: self._wire(url, url.database), self.log, self._limits(), meter=self.server.sql_queries), SQL)
 
     async def create(self, url: DbUrl, tables: Sequence[Table], if_missing: bool) -> bool:
         """Make the database, unless the server has it, and these tables (engine.db.making). Raises DbError."""
