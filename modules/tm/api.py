@@ -48,6 +48,9 @@ class Transaction(Protocol):
     """A placeholder keeps it open for branches to come."""
     ident: str
     """$T_id."""
+    picked: Any
+    """While failure_route runs: the branch whose negative reply wins (uri: the Request-URI it was sent with, reply: Response, or
+    None when it was made here, last_code). Else None."""
     slots: dict[str, Any]
     """State of other modules, by module name."""
 

@@ -45,7 +45,7 @@ class Answering:
 
     def answer(self, ctx: Context, algorithms: tuple[str, ...]) -> int:
         """uac_auth()."""
-        transaction: Any = ctx.transaction
+        transaction: Transaction | None = ctx.transaction
         branch = transaction.picked if transaction is not None and ctx.kind == FAILURE else None
         if branch is None or self.uac_auth_api is None:
             self.log.error("uac_auth() works in failure_route only")
