@@ -30,6 +30,8 @@ DEFAULT: Final = "default"
 CALL_ROUTES: Final = REQUEST | FAILURE | LOCAL
 ADDRESS_ROUTES: Final = CALL_ROUTES | BRANCH | STARTUP | TIMER | EVENT
 NO_GROUP: Final = -2
+MAX_FILES: Final = 1000
+"""Files kept in memory; names made from messages must not fill it."""
 
 
 class Definition(NamedTuple):
@@ -227,14 +229,17 @@ class Permissions(Module):
         return Path(name) if "/" in name else Path(self.server.cfg_path).resolve().parent / name
 
     def _load(self, name: str) -> Rules:
-        """The rules of a file, read once. A file that is not there has none."""
+        """The rules of a file, read once. A file that is not there has none. Reading holds up the server: names of functions are
+        mostly literals, whose files are read while it starts."""
         path = self._path(name)
         known = self._files.get(path)
         if known is None:
             found = read_rules(path, lambda line, text: self.log.error("%s:%d: %s", path, line, text))
             if found is None:
                 self.log.info("file (%s) not found => empty rule set", path)
-            known = self._files[path] = found or ()
+            known = found or ()
+            if len(self._files) < MAX_FILES:
+                self._files[path] = known
         return known
 
     def files_of(self, basename: str) -> Files:
