@@ -113,8 +113,11 @@ class TlsSession:
         if domain is None:
             raise TlsError(f"no TLS domain for {self.wanted or 'this address'}")
         self.domain = domain
-        self.object = domain.context.wrap_bio(
-            self._incoming, self._outgoing, server_side=is_server, server_hostname=None if is_server else self.wanted)
+        try:
+            self.object = domain.context.wrap_bio(
+                self._incoming, self._outgoing, server_side=is_server, server_hostname=None if is_server else self.wanted)
+        except (ValueError, TypeError, ssl.SSLError) as error:     # the name may come from a message
+            raise TlsError(f"cannot ask for {self.wanted!r}: {error}") from None
 
     def start(self) -> None:
         """Say hello, as client."""

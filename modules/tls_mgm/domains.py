@@ -196,8 +196,11 @@ class Domain:
         if not self.verify_domain or wanted is None:
             return ""
         shown = session.object.getpeercert(True) if session.object is not None else None
-        if shown is not None and Certificate(shown).is_for(wanted):
-            return ""
+        try:
+            if shown is not None and Certificate(shown).is_for(wanted):
+                return ""
+        except ValueError as error:
+            return f"the peer's certificate cannot be read: {error}"
         return f"the peer's certificate is not for {wanted}"
 
 

@@ -41,7 +41,11 @@ def _from(variable: str, read: Any) -> pvar:
 
     def get(self: Module, ctx: Context) -> Value:
         found = certificate(ctx)
-        return None if found is None else read(found)
+        try:
+            return None if found is None else read(found)
+        except ValueError as error:             # OpenSSL is more patient with odd certificates
+            self.log.error("certificate cannot be read: %s", error)
+            return None
 
     get.__doc__ = f"Of the certificate {'the peer' if peer else 'we'} showed: {' '.join(variable.split('_')[2:])}."
     return pvar(variable)(get)

@@ -369,3 +369,17 @@ def test_context_for_other_modules(authority: Authority, tmp_path: Path) -> None
         context = module.client_context("c")
         assert isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED
         assert module.client_context("other") is None
+
+
+def test_scripts_of_31_load_no_library() -> None:
+    script = """
+        log_level=3
+        socket=udp:127.0.0.1:5060
+        loadmodule "proto_udp.so"
+        loadmodule "tls_mgm.so"
+        modparam("tls_mgm", "client_domain", "c")
+        route { exit; }"""
+    with Harness(script, compat="3.1") as harness:
+        assert harness.mi("tls_list")["Domains"][0]["name"] == "c"
+    with pytest.raises(ConfigErrors, match="no TLS library"):
+        Harness(script)

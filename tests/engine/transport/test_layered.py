@@ -365,3 +365,26 @@ def test_a_forged_record_ends_the_connection(rooms: Callable[..., Room]) -> None
     assert not room.got
     writer.transport.abort()
     room.loop.run_until_complete(asyncio.sleep(0))
+
+
+def test_a_record_that_trickles_in_gives_no_new_life(rooms: Callable[..., Room]) -> None:
+    room = rooms("tls", lifetime=10.0)
+
+    async def talk() -> Any:
+        return await asyncio.open_connection("127.0.0.1", room.socket.port, ssl=trusting(room.ca), server_hostname="x")
+
+    _, writer = room.loop.run_until_complete(talk())
+    raw = writer.get_extra_info("socket").fileno()
+    connection: Any = next(iter(room.transport.connections.values()))
+    room.until(lambda: not connection.handshaking)
+    known = connection.expires
+    for part in (b"\x17\x03\x03", b"\x10\x00", b"x" * 50):
+        room.later(3)
+        os.write(raw, part)
+        for _turn in range(5):
+            room.loop.run_until_complete(asyncio.sleep(0))
+    assert connection.expires == known
+    room.later(2)
+    assert room.ended == ["lifetime over"]
+    writer.transport.abort()
+    room.loop.run_until_complete(asyncio.sleep(0))

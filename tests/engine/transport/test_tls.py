@@ -117,6 +117,15 @@ def test_any_bytes(pair: Pair, data: bytes, hello: bool) -> None:
     session.farewell()
 
 
+@pytest.mark.parametrize("name", [".example.com", "a\0b", "x" * 300, "a..b"])
+def test_names_nobody_can_ask_for(pair: Pair, name: str) -> None:
+    try:
+        session = TlsSession.client(pair.client, name)
+        session.start()
+    except TlsError:
+        pass
+
+
 def test_an_endless_hello_ends(pair: Pair) -> None:
     session = TlsSession.server(pair.servers.get, hello_context())
     record = b"\x16\x03\x01\x40\x00" + b"\x01\x01\xff\xff\x03\x03" + bytes(16378)
