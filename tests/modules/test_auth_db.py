@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,16 @@ def test_an_account_without_a_usable_hash_answers_as_a_wrong_password_does(base:
     with door(base, AVPS + PLAIN) as server:
         server.knock(credentials(server.challenge(), user="carol", password=""))
         assert server.codes[-1] == "-2"
+
+
+def test_a_stranger_and_a_wrong_password_get_the_same_answer(base: Path) -> None:
+    with door(base, AVPS + PLAIN) as server:
+        replies = []
+        for user, password in (("alice", "wrong"), ("nobody", "secret"), ("carol", "secret")):
+            reply = server.knock(credentials(server.challenge(), user=user, password=password))
+            assert reply is not None
+            replies.append(re.sub(r'nonce="[^"]*"|tag=[^\r]*|branch=[^\r]*|Call-ID: [^\r]*', "", reply.text))
+        assert len(set(replies)) == 1
 
 
 def test_use_domain_tells_accounts_apart(base: Path) -> None:
