@@ -19,6 +19,7 @@ from engine.db.cachedb import Cell
 from engine.errors import ConfigError, MiError, ScriptError
 from engine.module import BRANCH, FAILURE, LOCAL, ONREPLY, REQUEST, STARTUP, Context, Module, function, mi_command, modparam
 from engine.script.values import wrap32
+from engine.stats import Counter
 
 ROUTES = REQUEST | ONREPLY | FAILURE | BRANCH | LOCAL | STARTUP
 DEFAULT = "default"
@@ -33,15 +34,20 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
 class Collection:
     """Keys with their values and the moment they expire (0 never). It is an engine.db.cachedb.CacheStore."""
 
-    __slots__ = ("name", "items", "_now")
+    __slots__ = ("name", "items", "queries", "_now")
 
-    def __init__(self, name: str, now: Callable[[], float]) -> None:
+    def __init__(self, name: str, now: Callable[[], float], queries: Counter | None = None) -> None:
         self.name = name
+        self.queries = queries or Counter("cdb", "cdb_total_queries")
         self.items: dict[str, tuple[str, float]] = {}
         self._now = now
 
     def fetch(self, key: str) -> str | None:
         """The value, None when there is none or it has expired."""
+        self.queries.count += 1
+        return self._value(key)
+
+    def _value(self, key: str) -> str | None:
         found = self.items.get(key)
         if found is None:
             return None
@@ -55,25 +61,32 @@ class Collection:
         """Set a value for that many seconds. An empty key is refused."""
         if not key:
             raise ScriptError("a cache needs a key")
+        self.queries.count += 1
         self.items[key] = (value, self._now() + expire if expire > 0 else 0.0)
 
     def remove(self, key: str) -> None:
         """Forget a key."""
+        self.queries.count += 1
         self.items.pop(key, None)
 
     def add(self, key: str, step: int, expire: int = 0) -> int:
         """Add to a counter; one that lives keeps its expiry. ScriptError: the value is no number."""
-        old = self.counter(key)
+        old = self._number(key)
         if old is None:
             self.store(key, str(step), expire)
             return step
         new = wrap32(old + step)
+        self.queries.count += 1
         self.items[key] = (str(new), self.items[key][1])
         return new
 
     def counter(self, key: str) -> int | None:
         """The value as a number, None when there is none. ScriptError: it is no number."""
-        value = self.fetch(key)
+        self.queries.count += 1
+        return self._number(key)
+
+    def _number(self, key: str) -> int | None:
+        value = self._value(key)
         if value is None:
             return None
         if not _NUMBER.match(value):
@@ -154,10 +167,11 @@ class CacheLocal(Module):
         if self.cluster_id:
             raise ConfigError("cachedb_local: cluster_id: replication needs the module clusterer, which is not available")
         now = self.server.now
-        self.collections: dict[str, Collection] = {DEFAULT: Collection(DEFAULT, now)}
+        counted = self.server.cdb_queries.total
+        self.collections: dict[str, Collection] = {DEFAULT: Collection(DEFAULT, now, counted)}
         for defined in self.cache_collections:
             for name, replicated in defined:
-                self.collections.setdefault(name, Collection(name, now))
+                self.collections.setdefault(name, Collection(name, now, counted))
                 if replicated:
                     self.log.warning("collection <%s> is replicated but no 'cluster_id' defined!", name)
         caches = self.server.caches

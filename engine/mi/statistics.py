@@ -36,7 +36,7 @@ class StatisticsCommands(Module):
     def list_statistics(self, statistics: list[str] | None = None) -> dict[str, str]:
         """All of them without a parameter."""
         return {
-            f"{item.group}:{item.name}": "non-incremental" if item.gauge else "incremental"
+            f"{item.group}:{item.name}": "non-incremental" if item.gauge or item.no_reset else "incremental"
             for name in statistics or ["all"] for item in select(self.server.stats, name)
         }
 

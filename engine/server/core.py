@@ -17,8 +17,9 @@ from typing import Any
 from greenlet import getcurrent
 
 from engine.db.cachedb import CacheStores
+from engine.db.meter import QueryMeter
 from engine.events.bus import Event, EventBus, EventParams
-from engine.events.core import define_core_events
+from engine.events.core import E_CORE_THRESHOLD, define_core_events
 from engine.events.subscribers import Subscribers
 from engine.log import LogRoot
 from engine.mi import CORE_MODULES as MI_MODULES
@@ -70,6 +71,10 @@ class Server:
         self.status_reports = StatusReports(self.events, lambda: self.wall())
         """Which parts are ready."""
         self.status_reports.register(CORE, details="initializing")
+        self.sql_queries = QueryMeter(self.stats, "sql", self._slow_query)
+        """Told of every query by the drivers of database servers."""
+        self.cdb_queries = QueryMeter(self.stats, "cdb", self._slow_query)
+        """The same for key-value stores."""
         self.caches = CacheStores()
         """Key-value stores of the cachedb modules."""
         self.started_at = self.now()
@@ -254,6 +259,9 @@ class Server:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.log.exception(task.exception(), f"background task {task.get_name()} failed")  # type: ignore[arg-type]
+
+    def _slow_query(self, source: str, microseconds: int, text: str) -> None:
+        self.events.define(E_CORE_THRESHOLD).emit(source=source, time=microseconds, extra=text)
 
     def _unexpected(self, error: BaseException) -> None:
         self.log.exception(error, "unexpected error")
