@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engine.errors import SipParseError
 from engine.module import Context
 from engine.sip.edits import Edits
 from engine.sip.headers import STAR, ContactValue
@@ -16,11 +15,19 @@ class TwiceFixed(Exception):
     """The Contact has been given a new URI before."""
 
 
-def _rewritten(edits: Edits, contact: ContactValue) -> bool:
-    """Whether the URI of a contact was replaced by an earlier call."""
-    return any(
-        start < contact.uri_end and contact.uri_start < end and text for start, end, text in edits.changes
-    )
+class _Earlier:
+    """What was done to the message before: looked through once, as a Contact may have thousands of values."""
+
+    __slots__ = ("removed", "replaced")
+
+    def __init__(self, edits: Edits | None) -> None:
+        changes = edits.changes if edits is not None else []
+        self.removed = [(start, end) for start, end, text in changes if start < end and not text]
+        self.replaced = {start for start, end, text in changes if start < end and text}
+
+    def has_removed(self, contact: ContactValue) -> bool:
+        """Whether its header line is left out."""
+        return any(start <= contact.uri_start and contact.uri_end <= end for start, end in self.removed)
 
 
 def fixed(contact: ContactValue, uri: SipUri, place: str, params: str) -> str:
@@ -43,15 +50,13 @@ def fix_contacts(ctx: Context, params: str) -> None:
     """Have every Contact point to where the message came from. Raises TwiceFixed; SipParseError for one that is no SIP URI (those
     in front of it are done)."""
     msg = ctx.msg
-    edits = ctx.edits
+    earlier = _Earlier(ctx.edits)
     place = f"{bracketed(ctx.src_ip)}:{ctx.src_port}"
     for contact, uri in contact_uris(msg):
-        if edits is None:
-            edits = ctx.new_edits()
-        if _rewritten(edits, contact):
+        if contact.uri_start in earlier.replaced:
             raise TwiceFixed
-        if not edits.is_removed(contact.uri_start, contact.uri_end):
-            edits.replace(contact.uri_start, contact.uri_end, fixed(contact, uri, place, params))
+        if not earlier.has_removed(contact):
+            ctx.new_edits().replace(contact.uri_start, contact.uri_end, fixed(contact, uri, place, params))
 
 
 def add_received(ctx: Context, in_uri: bool) -> None:
@@ -59,14 +64,10 @@ def add_received(ctx: Context, in_uri: bool) -> None:
     msg = ctx.msg
     if "contact" not in msg.names:
         return
+    earlier = _Earlier(ctx.edits)
     param = f';received="{source_uri(ctx.src_ip, ctx.src_port, ctx.proto)}"'
     for contact in msg.contacts:
         if contact is STAR:
             continue
-        place = contact.uri_end if in_uri else contact.end
-        edits = ctx.new_edits()
-        if not edits.is_removed(contact.start, contact.end):
-            edits.insert(place, param)
-
-
-__all__ = ["SipParseError", "TwiceFixed", "add_received", "fix_contacts", "fixed"]
+        if not earlier.has_removed(contact):
+            ctx.new_edits().insert(contact.uri_end if in_uri else contact.end, param)
