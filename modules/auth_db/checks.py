@@ -9,7 +9,7 @@ from engine.errors import ConfigError, DbError, SipParseError
 from engine.module import FAILURE, LOCAL, REQUEST, Context, Value, Var, function, modparam
 from engine.sip.uri import SipUri, parse_uri
 from modules.auth.api import Auth
-from modules.auth_db.tables import Tables
+from modules.auth_db.tables import URI_VERSION, Tables
 from modules.shared.output import put
 
 FOUND: Final = 1
@@ -73,7 +73,7 @@ class Checks(Tables):
             self.uri_uriuser_column: user,
         })
         try:
-            rows = self.select(ctx, table, [self.uri_user_column], where)
+            rows = self.select(ctx, table, [self.uri_user_column], where, version=URI_VERSION)
         except DbError as error:
             self.log.error("table %s: %s", table, error)
             return ERR_QUERY
@@ -108,7 +108,8 @@ class Checks(Tables):
         if self.use_domain:
             where[self.uri_domain_column] = parsed.host
         try:
-            rows = self.select(ctx, table, [self.uri_user_column, self.uri_domain_column], equal(**where), 2)
+            rows = self.select(
+                ctx, table, [self.uri_user_column, self.uri_domain_column], equal(**where), 2, URI_VERSION)
         except DbError as error:
             self.log.error("table %s: %s", table, error)
             return ERR_QUERY

@@ -30,26 +30,28 @@ class Tables:
         self._driver, self._url = find_driver(self.server.registry, text)
         self._connection: Connection | None = None
         self._named: dict[str, int] = {}
-        """Tables the script names, and the least version asked for."""
+        """Tables the script names, and the version each has to have."""
         self._checked: set[str] = set()
         self._accounts: set[str] = set()
         """Tables users are authorised by, as far as the script names them."""
 
     def subscriber_table(self, name: str) -> str:
         """Fixup: a table of accounts."""
-        self._named[name] = SUBSCRIBER_VERSION
+        if self._connection is None:
+            self._named[name] = SUBSCRIBER_VERSION
         return name
 
     def uri_table(self, name: str) -> str:
         """Fixup: a table of URIs."""
-        self._named.setdefault(name, URI_VERSION)
+        if self._connection is None:
+            self._named.setdefault(name, URI_VERSION)
         return name
 
     async def child_init(self) -> None:
         try:
             self._connection = await self._driver.connect(self._url)
-            for name in list(self._named):
-                await self._check(name)
+            for name, version in self._named.items():
+                await self._check(name, version)
         except DbError as error:
             raise ConfigError(f"auth_db: database {self._url}: {error}") from None
 
@@ -58,11 +60,10 @@ class Tables:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _check(self, name: str) -> None:
+    async def _check(self, name: str, wanted: int) -> None:
         """Whether a table has the layout we know. Raises DbError."""
         assert self._connection is not None
         if not self.skip_version_check:
-            wanted = self._named.get(name, SUBSCRIBER_VERSION)
             try:
                 await check_version(self._connection, name, wanted)
             except DbError:
@@ -72,13 +73,18 @@ class Tables:
                 await check_version(self._connection, name, SUBSCRIBER_VERSION)
         self._checked.add(name)
 
-    async def _select(self, table: str, columns: Sequence[str], where: Sequence[Where], limit: int) -> list[Row]:
+    async def _select(
+        self, table: str, columns: Sequence[str], where: Sequence[Where], limit: int, version: int = SUBSCRIBER_VERSION,
+    ) -> list[Row]:
         if self._connection is None:
             raise DbError("the database is not open yet")
         if table not in self._checked:
-            await self._check(table)
+            await self._check(table, version)
         return await self._connection.query(table, columns, where, "", limit)
 
-    def select(self, ctx: Context, table: str, columns: Sequence[str], where: Sequence[Where], limit: int = 1) -> list[Row]:
-        """Rows of a table; waits in this run. Raises DbError."""
-        return ctx.wait(self._select(table, columns, where, limit))  # type: ignore[no-any-return]
+    def select(
+        self, ctx: Context, table: str, columns: Sequence[str], where: Sequence[Where], limit: int = 1,
+        version: int = SUBSCRIBER_VERSION,
+    ) -> list[Row]:
+        """Rows of a table; waits in this run. version: what a table that was not used before has to have. Raises DbError."""
+        return ctx.wait(self._select(table, columns, where, limit, version))  # type: ignore[no-any-return]

@@ -154,6 +154,8 @@ def test_nobody_is_checked_who_was_not_authorised(base: Path) -> None:
     ('db_get_auth_id("uri", "sip:nobody@x", $avp(a), $var(b))', ["-4"]),
     ('db_get_auth_id("uri", "sip:x", $avp(a), $var(b))', ["-1"]),
     ('$avp(t) = "nowhere"; db_does_uri_exist("sip:carol@x", $avp(t))', ["-4"]),
+    ('$avp(t) = "uri"; db_get_auth_id($avp(t), "sip:sales@x", $avp(a), $var(b))', ["1 alice r.example"]),
+    ('$avp(t) = "subscriber"; db_does_uri_exist("sip:carol@x", $avp(t))', ["1"]),
 ])
 def test_questions(base: Path, call: str, codes: list[str]) -> None:
     shown = " $avp(a) $var(b)" if codes == ["1 alice r.example"] else ""
