@@ -58,7 +58,7 @@ class DbMysql(Module):
             return None
         if self.tls_mgm is None:
             raise ConfigError(f"db_mysql: tls_domain={domain} in {url} needs module tls_mgm, but it was not loaded!")
-        context: ssl.SSLContext | None = manager.client_context(domain)
+        context: ssl.SSLContext | None = self.tls_mgm.client_context(domain)
         if context is None:                     # never go on without TLS instead
             raise ConfigError(f"db_mysql: tls_domain={domain} in {url} is no TLS client domain")
         return context
