@@ -245,7 +245,9 @@ class RestClient(Module):
     @function(ALL_ROUTES)
     def rest_init_client_tls(self, ctx: Context, tls_client_domain: str) -> int:
         """Use certificates and rules of a TLS client domain for the next request of this run. 1; -1 no such domain."""
-        found = self.tls_mgm.client_context(tls_client_domain) if self.tls_mgm is not None else None
+        found = None
+        if self.tls_mgm is not None:
+            found = self.tls_mgm.client_context(tls_client_domain, check_host=bool(self.ssl_verifyhost))
         if found is None:
             self.log.error("failed to match TLS client domain '%s'!", tls_client_domain)
             return -1

@@ -271,13 +271,16 @@ class TlsMgm(TlsVariables):
             values = avps.get(avp)
         return str(values[-1]) if values else None
 
-    def client_context(self, domain: str) -> ssl.SSLContext | None:
+    def client_context(self, domain: str, check_host: bool = False) -> ssl.SSLContext | None:
         """The ssl.SSLContext of a client domain, for other modules (URLs with tls_domain=...); None: there is no such domain.
 
-        Host names are not checked by it (check_hostname is off), the chain is when the domain says so.
+        The chain is checked when the domain says so; with check_host also that the certificate is for the host. ConfigError: the
+        domain's files are not what they were at start.
         """
         found = self.client_domains.named(domain)
-        return None if found is None else found.context
+        if found is None:
+            return None
+        return found.host_checking() if check_host else found.context
 
     def policy(self) -> Policy:
         """What the transports of TLS are given."""

@@ -115,6 +115,8 @@ class Domain:
     context: ssl.SSLContext = field(init=False)
     own: Certificate | None = None
     """The certificate that is shown."""
+    _strict: ssl.SSLContext | None = None
+    """As context, but the host name is checked; made on first use."""
 
     def __post_init__(self) -> None:
         if not self.is_server:
@@ -128,6 +130,16 @@ class Domain:
 
     def build(self) -> None:
         """Make the context. Raises ConfigError: a file or a value is bad."""
+        self.context = self._make()
+
+    def host_checking(self) -> ssl.SSLContext:
+        """A context that also wants the certificate to be for the host, where certificates are checked at all. ConfigError."""
+        if self._strict is None:
+            self._strict = self._make()
+            self._strict.check_hostname = self._strict.verify_mode is not ssl.CERT_NONE
+        return self._strict
+
+    def _make(self) -> ssl.SSLContext:
         if self.is_server and self.certificate is None:
             self.certificate = DEFAULT_CERTIFICATE
         if self.certificate is not None and self.private_key is None:
@@ -154,7 +166,7 @@ class Domain:
             self._load_own(context)
         except (ssl.SSLError, OSError, ValueError) as error:
             raise ConfigError(f"TLS domain '{self.name}': bad {step}: {_reason(error)}") from None
-        self.context = context
+        return context
 
     def _set_versions(self, context: ssl.SSLContext) -> None:
         low, high = METHODS[self.method[0]][1], METHODS[self.method[1]][1]

@@ -363,11 +363,15 @@ def test_reload_without_a_database(authority: Authority, tmp_path: Path) -> None
 
 
 def test_context_for_other_modules(authority: Authority, tmp_path: Path) -> None:
-    script = HEAD + client_domain("c", ca_list=str(authority.ca)) + "route { exit; }"
+    script = HEAD + client_domain("c", ca_list=str(authority.ca)) + client_domain("loose", verify_cert="0") + "route { exit; }"
     with Live(script, tmp_path, port=free_port()) as live:
         module: Any = live.server.registry.modules["tls_mgm"]
         context = module.client_context("c")
-        assert isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED
+        assert isinstance(context, ssl.SSLContext)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
+        strict = module.client_context("c", check_host=True)
+        assert (strict.verify_mode, strict.check_hostname) == (ssl.CERT_REQUIRED, True)
+        assert module.client_context("loose", check_host=True).check_hostname is False
         assert module.client_context("other") is None
 
 
@@ -383,3 +387,41 @@ def test_scripts_of_31_load_no_library() -> None:
         assert harness.mi("tls_list")["Domains"][0]["name"] == "c"
     with pytest.raises(ConfigErrors, match="no TLS library"):
         Harness(script)
+
+
+@pytest.mark.parametrize("host, good", [("localhost", True), ("elsewhere.example.com", False)])
+def test_rest_client_goes_by_a_client_domain(authority: Authority, tmp_path: Path, host: str, good: bool) -> None:
+    port = free_port()
+    own = authority.issue("client")
+    script = HEAD.replace('loadmodule "sl.so"', 'loadmodule "sl.so"\nloadmodule "rest_client.so"') + server_domain(
+        "a", authority.issue("server"), verify_cert="0") + client_domain(
+        "c", ca_list=str(authority.ca), certificate=own[0], private_key=own[1]) + """
+        route {
+            if (!rest_init_client_tls("nosuch")) xlog("XL|no such domain\\n");
+            rest_init_client_tls("c");
+            rest_get("https://localhost:{http}/", $var(body), , $var(code));
+            xlog("XL|$rc $var(code) $var(body)\\n");
+            sl_send_reply(200, "OK");
+        }"""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("web", hosts=(host,)))
+    context.load_verify_locations(authority.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+        writer.close()
+
+    http = free_port()
+    with Live(script, tmp_path, port=port, http=http) as live:
+
+        async def talk() -> None:
+            server = await asyncio.start_server(answer, "127.0.0.1", http, ssl=context)
+            await ask(port, trusting(authority.ca))
+            server.close()
+            await server.wait_closed()
+
+        live.run(talk())
+        assert live.xlog() == ["no such domain", "1 200 hi" if good else live.xlog()[1]]
+        assert good or live.xlog()[1].startswith("-")

@@ -265,7 +265,8 @@ def test_hundreds_of_connections(rooms: Callable[..., Room]) -> None:
     room = rooms("ws", max_connections=400, backlog=50)
     peers = [system.create_connection((room.socket.ip, room.socket.port), timeout=5) for _ in range(40)]
     for _ in range(6):
-        room.until(lambda wanted=len(peers): len(room.transport.connections) == wanted)
+        wanted = len(peers)
+        room.until(lambda wanted=wanted: len(room.transport.connections) == wanted)
         peers += [system.create_connection((room.socket.ip, room.socket.port), timeout=5) for _ in range(40)]
     room.until(lambda: len(room.transport.connections) == len(peers))
     for peer in peers:
