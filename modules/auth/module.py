@@ -176,10 +176,10 @@ class AuthModule(RemoteParty, Module):
     def _find(ctx: Context, header: str, realm: str) -> Attempt | None:
         """The first credentials for a realm with an algorithm we know. Raises SipParseError for what cannot be read."""
         msg = ctx.msg
-        wanted = realm.lower()
+        wanted = _folded(realm)
         for index in msg.positions(header):
             fields = parse_digest(msg.value(index))
-            if not fields.is_digest or (fields.realm or "").lower() != wanted:
+            if not fields.is_digest or _folded(fields.realm or "") != wanted:
                 continue
             algorithm = canonical_algorithm(fields.algorithm)
             if algorithm is not None:
@@ -276,7 +276,7 @@ class AuthModule(RemoteParty, Module):
         password = self._value(ctx, self._password_var, "password_spec")
         if user is None or password is None:
             return self.fail(ctx)
-        known = user.lower() == attempt.username.lower()
+        known = _folded(user) == _folded(attempt.username)
         return self.finish(ctx, attempt, password if known else None, bool(self.calculate_ha1))
 
     def _value(self, ctx: Context, variable: Var | None, param: str) -> str | None:
@@ -294,6 +294,11 @@ def _is_complete(fields: DigestFields) -> bool:
     if not fields.username or None in (fields.realm, fields.nonce, fields.uri, fields.response):
         return False
     return not fields.qop or (fields.cnonce is not None and fields.nc is not None)
+
+
+def _folded(text: str) -> bytes:
+    """For comparing without regard to the case of ASCII letters; other bytes may be parts of UTF-8 characters."""
+    return text.encode("latin-1", "replace").lower()
 
 
 def _account(fields: DigestFields) -> str:

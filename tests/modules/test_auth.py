@@ -92,6 +92,14 @@ def test_a_realm_is_compared_without_regard_to_case_but_hashed_as_the_script_has
         assert door.codes[-1] == "1"
 
 
+def test_only_ascii_letters_have_a_case() -> None:
+    main = JUDGE.replace('"alice"', '"\u00c3\u0084"') % ""
+    for user, code in (("\u00c3\u0084", "1"), ("\u00e3\u0084", "-1")):
+        with Door(main) as door:
+            door.knock(credentials(door.challenge(), user=user))
+            assert door.codes[-1] == code
+
+
 def test_ack_and_cancel_cannot_be_challenged() -> None:
     with Door('pv_www_authorize(""); xlog("XL|$rc\\n"); consume_credentials(); xlog("XL|$rc\\n");') as door:
         assert door.knock(method="ACK") is None and door.knock(method="CANCEL") is None
