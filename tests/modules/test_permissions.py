@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from engine.errors import ConfigError, ConfigErrors, MiError
 from modules.permissions.addresses import AddressTable, Entry, read_address, read_row
 from modules.permissions.rules import allows, parse_rules
-from modules.shared.glob import matches_glob
 from tests.helpers import Harness, make_request
 from tests.modules.small_parts import script, show
 from tests.modules.table_parts import add, change, database
@@ -220,15 +219,6 @@ def test_suffixes(tmp_path: Path) -> None:
     params = {"permissions.allow_suffix": ".yes", "permissions.deny_suffix": ".no"}
     with Harness(script("permissions", 'allow_uri("x", "$ru"); ' + show("$rc"), params), folder=str(tmp_path)) as server:
         assert said(server, uri="sip:vip@x") + said(server, uri="sip:bob@x") == ["1", "-1"]
-
-
-@pytest.mark.parametrize(("pattern", "text", "good"), [
-    ("*", "abc", True), ("a*c", "abbc", True), ("a?c", "abc", True), ("[a-c]x", "bx", True), ("[!a-c]x", "bx", False),
-    ("*", ".a", False), (".*", ".a", True), ("a\\*", "a*", True), ("a\\*", "ab", False), ("[z-a]", "b", False),
-    ("[]]", "]", True), ("a[", "a[", True), ("", "", True), ("a", "A", False),
-])
-def test_globs(pattern: str, text: str, good: bool) -> None:
-    assert matches_glob(pattern, text) is good
 
 
 # ---------------------------------------------------------------- MI
