@@ -75,7 +75,9 @@ class Domain(Module):
             raise ConfigError("domain: there is no db_url", hint='write modparam("domain", "db_url", "sqlite:///...")')
         find_driver(self.server.registry, self._url)
         self._connection: Connection | None = None
+        self._rows: list[Row] = []
         self._cache: dict[str, list[Row]] = {}
+        """The table in memory, by domain in lower case."""
         self._columns = [self.domain_col, self.attrs_col, self.subdomain_col or self.accept_subdomain_col]
         self.server.sockets.own_names.append(self._is_own)
 
@@ -98,10 +100,13 @@ class Domain(Module):
     async def _load(self) -> None:
         """Read the whole table. Raises DbError."""
         assert self._connection is not None
+        rows = [read_row(row) for row in await self._connection.query(self.domain_table, self._columns)]
+        # Of rows about one domain the last counts; lists begin with it too.
+        rows.reverse()
         made: dict[str, list[Row]] = {}
-        for row in map(read_row, await self._connection.query(self.domain_table, self._columns)):
-            made.setdefault(row.name.lower(), []).insert(0, row)
-        self._cache = made
+        for row in rows:
+            made.setdefault(row.name.lower(), []).append(row)
+        self._rows, self._cache = rows, made
 
     async def _ask(self, host: str) -> Row | None:
         """The row about a host, by as many queries as it has domains above it. Raises DbError."""
@@ -190,8 +195,7 @@ class Domain(Module):
     def mi_dump(self) -> dict[str, Any]:
         """{"Domains": [{"name", "attributes"}]}; 500: the table is not in memory."""
         self._cached()
-        rows = [row for found in self._cache.values() for row in found]
-        rows.sort(key=lambda row: core_hash(row.name.lower().encode("latin-1", "replace"), _BUCKETS))
+        rows = sorted(self._rows, key=lambda row: core_hash(row.name.lower().encode("latin-1", "replace"), _BUCKETS))
         return {"Domains": [
             {"name": row.name} | ({} if row.attributes is None else {"attributes": row.attributes}) for row in rows
         ]}
