@@ -600,3 +600,51 @@ def test_sockets_on_several_addresses(tmp_path: Path, proto: str) -> None:
             assert live.run(ask(out, number)).startswith("SIP/2.0 200")
             assert len(live.connections(proto)) == ends
         assert [line.split()[0] for line in live.xlog()] == [f"127.0.0.{end}" for end in (2, 2, 1, 2, 1)]
+
+
+@pytest.mark.parametrize("kind, shown", [("good", "0 0 0 0"), ("expired", "0 0 1 0"), ("self_signed", "0 0 0 1"), ("revoked", "0 1 0 0")])
+def test_failings_of_servers_that_are_not_checked(tmp_path: Path, kind: str, shown: str) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("odd", expired=kind == "expired", self_signed=kind == "self_signed")
+    (tmp_path / "crl").mkdir()
+    if kind == "revoked":
+        authority.revoke(certificate, tmp_path / "crl")
+    port = free_port()
+    script = """
+        log_level=3
+        socket=tls:127.0.0.1:{port}
+        loadmodule "tls_openssl.so"
+        loadmodule "tls_mgm.so"
+        loadmodule "proto_tls.so"
+        loadmodule "sl.so"
+        loadmodule "tm.so"
+        loadmodule "sipmsgops.so"
+        modparam("tls_mgm", "server_domain", "here")
+        modparam("tls_mgm", "certificate", "[here]{certificate}")
+        modparam("tls_mgm", "private_key", "[here]{key}")
+        modparam("tls_mgm", "verify_cert", "[here]0")
+        modparam("tls_mgm", "client_domain", "out")
+        modparam("tls_mgm", "verify_cert", "[out]0")
+        modparam("tls_mgm", "crl_dir", "[out]{crl}")
+        route {
+            if ($hdr(X-Hop) != NULL) { sl_send_reply(200, "OK"); exit; }
+            append_hf("X-Hop: 1\\r\\n");
+            $du = "sip:127.0.0.1:{port};transport=tls";
+            t_relay();
+        }
+        onreply_route {
+            xlog("XL|$tls_peer_verified $tls_peer_revoked $tls_peer_expired $tls_peer_selfsigned\\n");
+            xlog("XL|$tls_peer_subject_cn\\n");
+        }"""
+    with Live(script, tmp_path, port=port, certificate=certificate, key=key, crl=tmp_path / "crl") as live:
+
+        async def ask() -> str:
+            stream = await Stream.open("127.0.0.1", port, trusting(None), "x")
+            stream.send(make_request("MESSAGE", via="SIP/2.0/TLS 127.0.0.1:5071;branch=z9hG4bK-a"))
+            while (found := await stream.receive()).startswith("SIP/2.0 1"):
+                pass
+            await stream.close()
+            return found
+
+        assert live.run(ask()).startswith("SIP/2.0 200")
+        assert live.xlog() == [shown, "odd"]
