@@ -202,15 +202,21 @@ class Campaign:
         self._mode = mode
         self._rate = rate
         self._random = random.Random(seed)
-        self._sip, self._http = sip or free_port(), http or free_port()
+        self.sip, self._http = sip or free_port(), http or free_port()
         scheme = url.partition(":")[0]
         self._cfg = folder / "crash.cfg"
-        self._cfg.write_text(SCRIPT.format(sip=self._sip, http=self._http, driver=f"db_{scheme}", mode=mode, url=url))
+        self._cfg.write_text(SCRIPT.format(sip=self.sip, http=self._http, driver=f"db_{scheme}", mode=mode, url=url))
         self._seed = seed
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def _start(self) -> None:
+    def use_script(self, routes: str) -> None:
+        """Other routes than the registrar's."""
+        head, _, _ = self._cfg.read_text().partition("route {")
+        self._cfg.write_text(head + 'loadmodule "sipmsgops.so"\n' + routes + "\n")
+
+    async def start(self) -> None:
+        """Start the server and wait until it answers."""
         start = time.monotonic()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "engine", "-F", "-f", os.fspath(self._cfg), cwd=ROOT, stdout=asyncio.subprocess.DEVNULL,
@@ -232,7 +238,7 @@ class Campaign:
         # log_level 2 hides the line that says so: ask until somebody answers.
         while not up.done() and self._process.returncode is None:
             try:
-                await asyncio.to_thread(self._mi, "which")
+                await asyncio.to_thread(self.mi, "which")
                 break
             except OSError:
                 await asyncio.wait({up}, timeout=0.02)
@@ -242,14 +248,16 @@ class Campaign:
             up.cancel()
         self.findings.starts.append(time.monotonic() - start)
 
-    def _mi(self, command: str) -> Any:
+    def mi(self, command: str) -> Any:
+        """The result of an MI command; raises OSError when the server is not there. To be called in a thread."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": command}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._http}/mi", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as reply:
             return json.loads(reply.read())["result"]
 
-    async def _kill(self) -> None:
+    async def kill(self) -> None:
+        """SIGKILL."""
         assert self._process is not None and self._reading is not None
         self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
@@ -259,18 +267,18 @@ class Campaign:
         """Kill that often, each time after a random number of answers between these two."""
         loop = asyncio.get_running_loop()
         transport, phones = await loop.create_datagram_endpoint(
-            lambda: Phones(self._sip, self._seed), local_addr=("127.0.0.1", 0))
+            lambda: Phones(self.sip, self._seed), local_addr=("127.0.0.1", 0))
         try:
-            await self._start()
+            await self.start()
             for _ in range(kills):
                 await self._load(phones, self._random.randint(least, most))
                 self.findings.kills += 1
-                await self._start()
-                self._check(phones, await asyncio.to_thread(self._mi, "ul_dump"))
+                await self.start()
+                self._check(phones, await asyncio.to_thread(self.mi, "ul_dump"))
         finally:
             transport.close()
             if self._process is not None and self._process.returncode is None:
-                await self._kill()
+                await self.kill()
         self.findings.answers = phones.answers
         if phones.refused:
             self.findings.wrong["refused"] += phones.refused
@@ -293,7 +301,7 @@ class Campaign:
         workers = [asyncio.create_task(worker()) for _ in range(WINDOW)]
         await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
         self._killed = time.time()
-        await self._kill()
+        await self.kill()
         self.findings.seconds += time.monotonic() - start
         for one in workers:
             one.cancel()
