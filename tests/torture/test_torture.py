@@ -21,7 +21,7 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "wsinv": ("nothing", "valid, but as in OpenSIPS a CSeq folded between number and method is refused; with it on one line it is relayed (below)"),
     "intmeth": (f"relayed {INTMETH}", "every character a method, a user part, a display name may hold is taken"),
     "esc01": ("relayed INVITE", "escapes in URIs stay as they are"),
-    "escnull": ("stored 2", "an escaped NUL is a character of the user part; OpenSIPS refuses it with 400"),
+    "escnull": ("reply 400", "an escaped NUL is legal in a user part, but as in OpenSIPS it cannot be part of an address of record"),
     "esc02": ("relayed RE%47IST%45R", "an escape outside a URI is plain text: this is no REGISTER, and C%6Fntact no Contact"),
     "lwsdisp": ("relayed OPTIONS", "no blank is needed between display name and angle bracket"),
     "longreq": ("relayed INVITE", "long values and 34 Vias are no reason to refuse"),
