@@ -16,6 +16,8 @@ DIFFERENCES: Final[dict[str, dict[str, str]]] = {
         "usleep": "the run waits, the server goes on with other messages: no worker process is held up",
         "exec": "the run waits for the command, the server goes on with other messages",
         "ds_mark_dst": "\"p\" sends an inactive destination to probing; OpenSIPS 3.6 makes it active",
+        "db_is_to_authorized": "it needs a www_authorize() or proxy_authorize() that succeeded; OpenSIPS needs none",
+        "db_is_from_authorized": "it needs a www_authorize() or proxy_authorize() that succeeded; OpenSIPS needs none",
         "script_trace": "it costs something only in scripts that call it: the routes are compiled differently",
         "abort": "the server ends with a message in its log; there is no core dump",
         "pkg_status": "memory is managed by Python: the figures are those of the process",
