@@ -108,12 +108,13 @@ class DialogCalls(DialogBase):
         dialog.lifetime = run.timeout or self.default_timeout
         if self.dlg_match_mode != DID_NONE and self.rr is not None:
             self.rr.add_param(ctx, f";{self.rr_param}={dialog.did}")
-        run.holds = True
-        dialog.refs = 1
         transaction = ctx.transaction
         if transaction is not None and transaction.request is msg:
             self._begin(dialog, transaction, ctx)
             self.attach(transaction, run)
+        else:
+            run.holds = True
+            self.hold(dialog)
         self.processed_dialogs.inc()
         return 1
 
@@ -188,15 +189,16 @@ class DialogCalls(DialogBase):
         if slots is None:
             return
         run: Run | None = slots.get("dialog")
-        if run is None or not run.holds or run.dialog is None:
+        if run is None or run.dialog is None:
             return
-        run.holds = False
         dialog = run.dialog
-        if not self.is_ready(dialog) and dialog.state == UNCONFIRMED:
-            self.failed(dialog, None, 0, None)
-        elif ctx.transaction is not None:
+        if ctx.transaction is not None:
             self.on_forwarded(dialog, run, ctx.transaction)
-        self.release(dialog)
+        if run.holds:
+            run.holds = False
+            if not self.is_ready(dialog) and dialog.state == UNCONFIRMED:
+                self.failed(dialog, None, 0, None)
+            self.release(dialog)
 
     # ---- replies ----
 

@@ -46,8 +46,8 @@ class DialogSending(DialogWithin):
         if not leg.contact:
             self.log.error("dialog %s: no Contact to send a %s to", dialog.did, method)
             return False
-        callee = legs[to or source]
-        from_uri, to_uri = callee.from_uri or dialog.from_uri, callee.to_uri or dialog.to_uri
+        # As this side knows them: somebody may have rewritten them on the way (uac_replace_from).
+        from_uri, to_uri = leg.from_uri or dialog.from_uri, leg.to_uri or dialog.to_uri
         remote, local = (to_uri, from_uri) if to else (from_uri, to_uri)
         ruri, hop, routes = self._path(leg)
         avps: dict[str, list[Value]] = {}
@@ -189,26 +189,32 @@ class DialogSending(DialogWithin):
     # ---- once per second ----
 
     def beat(self) -> None:
-        """What is due."""
+        """What is due. What goes wrong with one dialog is its own affair."""
         now = int(self.server.now())
         for dialog in self._lifetimes.due(now):
-            self._expired(dialog)
+            self._do(self._expired, dialog)
         for dialog in self._delays.due(now):
-            self.delay_is_over(dialog)
+            self._do(self.delay_is_over, dialog)
         if self._unanswered:
             ended, self._unanswered = self._unanswered, []
             for dialog, reason in ended:
                 if dialog.state != DELETED:
                     self.stop_pings(dialog)
-                    self.end(dialog, reason)
+                    self._do(lambda one, why=reason: self.end(one, why), dialog)  # type: ignore[misc]
         for dialog in self._options.due(now):
             if dialog.state != DELETED:
                 dialog.options_at = self._options.put(dialog, now + self.options_ping_interval)
-                self._ping(dialog, PING_CALLER, PING_CALLEE, "OPTIONS")
+                self._do(self._ping_options, dialog)
         for dialog in self._reinvites.due(now):
             if dialog.state != DELETED:
                 dialog.reinvite_at = self._reinvites.put(dialog, now + self.reinvite_ping_interval)
-                self._ping(dialog, REINVITE_CALLER, REINVITE_CALLEE, "INVITE")
+                self._do(self._ping_reinvite, dialog)
+
+    def _do(self, work: Callable[[Dialog], object], dialog: Dialog) -> None:
+        try:
+            work(dialog)
+        except Exception as error:
+            self.server.log.exception(error, f"unexpected error with dialog {dialog.did}")
 
     def _expired(self, dialog: Dialog) -> None:
         """Its lifetime is over: the script may give it more, else it ends."""
@@ -232,6 +238,12 @@ class DialogSending(DialogWithin):
                 self.retire(dialog)
 
     # ---- pings ----
+
+    def _ping_options(self, dialog: Dialog) -> None:
+        self._ping(dialog, PING_CALLER, PING_CALLEE, "OPTIONS")
+
+    def _ping_reinvite(self, dialog: Dialog) -> None:
+        self._ping(dialog, REINVITE_CALLER, REINVITE_CALLEE, "INVITE")
 
     def _ping(self, dialog: Dialog, caller: int, callee: int, method: str) -> None:
         """Ask the legs that are to be asked and owe no answer."""

@@ -124,8 +124,13 @@ class DialogWithin(DialogCalls):
         run = self.run_of(ctx)
         run.dialog = dialog
         run.leg = leg
-        run.holds = True
-        self.hold(dialog)
+        transaction = ctx.transaction
+        if transaction is not None and transaction.request is msg:
+            self.attach(transaction, run)
+        else:
+            # Until its transaction, or the end of its route, lets go.
+            run.holds = True
+            self.hold(dialog)
         self._handle(ctx, msg, dialog, run)
 
     @staticmethod
@@ -150,7 +155,6 @@ class DialogWithin(DialogCalls):
     def _handle(self, ctx: Context, msg: Request, dialog: Dialog, run: Run) -> None:
         """The state machine, and what goes with it."""
         method = msg.method
-        transaction = ctx.transaction
         state = dialog.state
         if method in _BODIES and msg.body:
             source = dialog.legs[dialog.other(run.leg)]
@@ -158,8 +162,6 @@ class DialogWithin(DialogCalls):
                 source.in_sdp = msg.body
             else:
                 source.new_in_sdp = msg.body
-        if transaction is not None and transaction.request is msg:
-            self.attach(transaction, run)
         if state == DELETED:
             self._tell_request(ctx, dialog, run)
             if method != "ACK":
@@ -310,9 +312,10 @@ class DialogWithin(DialogCalls):
             self._take_contact(dialog, dialog.legs[dialog.other(run.leg)], transaction.request)
 
     def _refreshed(self, dialog: Dialog, run: Run, transaction: Any, response: Response) -> None:
-        """A target refresh was accepted: the Contact of the leg and the bodies of both are new."""
+        """A target refresh was accepted: Contacts and bodies of both legs are new."""
         leg, source = dialog.legs[run.leg], dialog.legs[dialog.other(run.leg)]
         self._take_contact(dialog, leg, response)
+        self._take_contact(dialog, source, transaction.request)
         if response.status_code == 200:
             if source.new_in_sdp:
                 source.in_sdp, source.new_in_sdp = source.new_in_sdp, ""

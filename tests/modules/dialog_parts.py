@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from modules.dialog.cell import Dialog
@@ -85,6 +86,19 @@ class Phones(Harness):
             f"Call-ID: {invite.header('Call-ID')}\r\nCSeq: {cseq} {method}\r\nRoute: {invite.header('Record-Route')}\r\n"
         )
         return self.send(f"{head}{headers}Content-Length: {len(body)}\r\n\r\n{body}", BOB)
+
+    def wait_for(self, method: str) -> Sent:
+        """The request the server sends when what it waits for in async() has come."""
+
+        async def turn() -> None:
+            await asyncio.sleep(0.001)
+
+        for _ in range(1000):
+            for one in self.sent:
+                if one.text.startswith(method):
+                    return one
+            self._do(turn())
+        raise AssertionError(f"no {method} was sent")
 
     def hang_up(self, invite: Sent, cseq: int = 2) -> None:
         """alice's BYE, bob's 200."""

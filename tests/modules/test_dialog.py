@@ -510,3 +510,48 @@ def test_mi_refuses_what_it_cannot_find() -> None:
                                 ("dlg_send_sequential", {"callid": "x"}), ("dlg_cluster_sync", {}), ("dlg_db_sync", {})):
             with pytest.raises(MiError):
                 server.mi(command, params)
+
+
+def test_dialogs_of_runs_that_waited_are_let_go() -> None:
+    """async() ends the request route early: what the resume route makes or matches must not be held for ever."""
+    main = 'async(usleep(1000), resume);'
+    inside = 'if (has_totag()) { async(usleep(1000), inside); exit; }'
+    more = """
+        route[resume] { create_dialog(); record_route(); t_relay(); }
+        route[inside] { loose_route(); xlog("XL|$rm $DLG_status\\n"); t_relay(); }
+    """
+    with Phones(main, inside=inside, more=more, before='loadmodule "cfgutils.so"\n') as server:
+        server.send(make_request("INVITE", BOB_URI, headers=ALICE_CONTACT), ALICE)
+        invite = server.wait_for("INVITE")
+        server.answer(invite, 200)
+        server.from_alice("BYE", invite, cseq=2)
+        server.answer(server.wait_for("BYE"), 200)
+        assert server.xlog() == ["BYE 5"] and server.stats() == {"processed": 1}
+        server.advance(40)
+        assert server.dialogs == []
+
+
+def test_one_broken_dialog_does_not_hold_up_the_others() -> None:
+    with Phones('create_dialog(); $DLG_timeout = 2; record_route(); t_relay();') as server:
+        server.call(call_id="first")
+        server.call(call_id="second")
+
+        def explode(event: DialogEvent) -> None:
+            raise RuntimeError("a watcher broke")
+
+        first = server.module.find("first")
+        server.module.watch(first, ON_EXPIRED, explode)
+        first.legs.clear()
+        server.advance(40)
+        assert server.dialogs == [] and server.stats() == {"processed": 2, "expired": 2}
+
+
+def test_uris_that_were_rewritten_on_the_way_are_those_the_callee_hears_again() -> None:
+    with Phones('create_dialog("B"); $DLG_timeout = 2; record_route(); t_relay();') as server:
+        invite = server.invite()
+        text = invite.text.replace("From: <sip:alice@example.com>", "From: <sip:anonymous@hidden.invalid>")
+        server.answer(invite._replace(text=text), 200)
+        server.from_alice("ACK", invite)
+        to_alice, to_bob = server.advance(4)[:2]
+        assert to_bob.header("From") == "<sip:anonymous@hidden.invalid>;tag=a1"
+        assert to_alice.header("To") == "<sip:alice@example.com>;tag=a1"
