@@ -16,7 +16,7 @@ from engine.script.conditions import Conditions
 from engine.script.runtime import level_of
 from engine.script.unit import Unit, error_at, title_of
 from engine.script.usage import constant_route
-from engine.script.valuecode import Values
+from engine.script.valuecode import Values, with_constant
 from engine.script.varspec import VarSpec, parse_format
 
 _TRACE_WORDS: Final = {
@@ -90,7 +90,11 @@ class Commands:
             if isinstance(node.value, nodes.Null):
                 raise error_at(ConfigError(f"NULL cannot stand behind {node.op}", hint="use = or :="), node.pos)
             right = self.values.value(node.value)
-            value = f"combine({node.op[:-1]!r}, {unit.read(spec, node.target.pos)}, {right})"
+            left = unit.read(spec, node.target.pos)
+            if isinstance(node.value, nodes.Const):
+                value = with_constant(node.op[:-1], left, node.value.value, f"combine({node.op[:-1]!r}, x, {right})")
+            else:
+                value = f"combine({node.op[:-1]!r}, {left}, {right})"
             if target.text_only:
                 value = f"without_text({value})"
         if target.inline == f"V.get({target.inner!r})" and _is_plain(node.value) and (node.op in ("=", ":=")):
@@ -105,6 +109,21 @@ class Commands:
         if target.inline == f"V.get({target.inner!r})" and node.op not in ("=", ":="):
             self._guarded(f"V[{target.inner!r}] = {value}", "ctx.rc = rc = 1", handler="assign_fault")
             return
+        if target.inline == f"V.get({target.inner!r})" and isinstance(node.value, nodes.Var):
+            kept = f"x if (x := {value}).__class__ is str or x.__class__ is int else stored(x)"
+            self._guarded(f"V[{target.inner!r}] = {kept}", "ctx.rc = rc = 1", handler="assign_fault")
+            return
+        if spec.name == "avp" and target.inline is not None and node.op in ("=", ":=") and _is_plain(node.value):
+            # An AVP by its name, and a value that is never NULL: the newest one, or the only one.
+            one = f"ctx.avps[{target.inner!r}] = [{value}]" if node.op == ":=" else (
+                f"ctx.avps.setdefault({target.inner!r}, []).append({value})")
+            if isinstance(node.value, nodes.Const):
+                unit.writer.line(one)
+                unit.writer.line("ctx.rc = rc = 1")
+                return
+            if node.op == ":=":
+                self._guarded(one, "ctx.rc = rc = 1", handler="assign_fault")
+                return
         name = unit.names.name("s", setter, spec.raw)
         self._guarded(f"{name}(ctx, {value})", "ctx.rc = rc = 1", handler="assign_fault")
 

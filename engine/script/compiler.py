@@ -77,7 +77,7 @@ class Compiler:
         unit = self.unit
         unit.route = route
         unit.known = self.known.get(id(route))
-        writer = unit.writer = Writer(LineMap(route.pos.file, unit.places))
+        writer = unit.writer = Writer(LineMap(route.pos.file, unit.places), unit.reads_rc)
         writer.at(route.pos)
         with writer.block(f"def {unit.body_names[route.kind, route.name]}(ctx):"):
             self.statements.body(route.body, need_rc=True)

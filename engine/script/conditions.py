@@ -62,6 +62,8 @@ class Conditions:
         if isinstance(node, nodes.And | nodes.Or):
             return self._chain(node, keep)
         if isinstance(node, nodes.Not):
+            if isinstance(node.operand, nodes.Var):
+                return Test(f"not {self.unit.read(node.operand.spec, node.operand.pos)}")
             return self._negated(self.test(node.operand, True), keep)
         if isinstance(node, nodes.Compare):
             return self._settle(self.compare(node), keep)
@@ -199,10 +201,18 @@ class Conditions:
                 raise error_at(ConfigError(f"bad regular expression {text!r}: {error}"), right.pos) from None
             name = self.unit.names.name("rx", search)
             return Test(f"{'' if op == '=~' else 'not '}matches({left}, {name})")
+        folded = fold(text)
+        same = f"x == {text!r}"
+        if text.isascii() and text != text.swapcase():
+            # Lower case of ASCII letters is theirs alone among the characters of a message (latin-1).
+            same = f"(x == {text!r} or len(x) == {len(text)} and x.lower() == {folded!r})"
+        elif not text.isascii():
+            same = f"(x == {text!r} or same_text(x, {folded!r}))"
         if op == "==":
-            return Test(f"((x := {left}) == {text!r} or x is not None and same_text(x, {fold(text)!r}))")
+            other = f"x == {text!r} or x is not None and same_text(x, {folded!r})"
+            return Test(f"({same} if (x := {left}).__class__ is str else {other})")
         if op == "!=":
-            return Test(f"((x := {left}) != {text!r} and (x is None or not same_text(x, {fold(text)!r})))")
+            return Test(f"(not {same} if (x := {left}).__class__ is str else x is None or not same_text(x, {folded!r}))")
         return Test(f"compare_text({op!r}, {left}, {text!r})", True)
 
     # ---------------------------------------------------------------------------------------------------------- brackets

@@ -47,15 +47,17 @@ class Namespace:
 class Writer:
     """The text of one function."""
 
-    __slots__ = ("lines", "numbers", "linemap", "number", "depth", "_temps")
+    __slots__ = ("lines", "numbers", "linemap", "number", "depth", "keeps_rc", "_temps")
 
-    def __init__(self, linemap: LineMap) -> None:
+    def __init__(self, linemap: LineMap, keeps_rc: bool = True) -> None:
         self.lines: list[str] = []
         self.numbers: list[int] = []
         """Line of the script for each line of the text."""
         self.linemap = linemap
         self.number = 1
         self.depth = 0
+        self.keeps_rc = keeps_rc
+        """$rc is read somewhere: ctx.rc is kept beside the local rc."""
         self._temps = 0
 
     def at(self, pos: Pos) -> None:
@@ -63,7 +65,12 @@ class Writer:
         self.number = self.linemap.number(pos)
 
     def line(self, text: str) -> None:
-        """One line at the current depth."""
+        """One line at the current depth. Stores of ctx.rc are left out when nobody reads it."""
+        if not self.keeps_rc and text.lstrip().startswith("ctx.rc = "):
+            stripped = text.lstrip()
+            if not stripped.startswith("ctx.rc = rc = "):
+                return
+            text = text[: len(text) - len(stripped)] + stripped[len("ctx.rc = "):]
         self.lines.append("    " * self.depth + text)
         self.numbers.append(self.number)
 

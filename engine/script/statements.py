@@ -274,8 +274,10 @@ class Statements:
     def _label(self, subject: str, case: nodes.Case) -> str:
         value = case.label.value
         if isinstance(value, str):
+            if value.isascii() and value == value.swapcase():
+                return f"({subject} == {value!r} if {subject}.__class__ is str else same_text({subject}, {value!r}))"
             return f"({subject} == {value!r} or same_text({subject}, {fold(value)!r}))"
-        return f"case_number({subject}, {value})"
+        return f"({subject} == {value} if {subject}.__class__ is int else case_number({subject}, {value}))"
 
     def _plain_switch(self, node: nodes.Switch, subject: str) -> None:
         """No case falls through into another one: if, elif, else."""

@@ -26,6 +26,7 @@ from engine.script.suspension import Suspension, code_of
 from engine.script.usage import Usage
 from engine.script.values import NULL_TEXT
 from engine.script.variables.binder import Binder, BoundVar
+from engine.script.variables.storage import stored
 from engine.script.varspec import VarSpec
 
 KINDS: Final = {
@@ -43,6 +44,10 @@ TITLES: Final = {
 
 _OPERAND: Final = re.compile(r"[\w.]+(?:\([^()]*\))?(?:\[[^\[\]]*\])?")
 """An expression that needs no parentheses wherever it is pasted."""
+
+
+_RC: Final = re.compile(r"\$\(?(?:rc|retcode)\b")
+"""$rc in the value of a module parameter."""
 
 
 def title_of(kind: str, name: str) -> str:
@@ -81,7 +86,9 @@ class Unit:
         self.names = Namespace(self._fixed_names())
         usage = self.usage
         self.tracked = usage.reads_stack or usage.may_recurse or "script_trace" in usage.functions
-        self.reads_rc = usage.reads("rc", "retcode")
+        self.reads_rc = usage.reads("rc", "retcode") or any(
+            isinstance(item, nodes.ModParam) and isinstance(item.value, str) and _RC.search(item.value) for item in tree.modules
+        )
         self.reads_params = usage.reads("param")
         self.reads_returned = usage.reads("return") or registry.reads_returned
         self.traces = "script_trace" in usage.functions
@@ -102,7 +109,7 @@ class Unit:
             operators.add, operators.add_number, operators.subtract_number, operators.bracket_truth, operators.case_number,
             operators.combine, operators.invert, operators.matches, operators.number_argument, operators.outcome_value,
             operators.pattern_argument, operators.return_code, operators.returned_value, operators.same_text,
-            operators.text_argument, operators.too_long, operators.without_text,
+            operators.text_argument, operators.too_long, operators.without_text, stored,
         ):
             names[call.__name__] = call
         return names

@@ -6,7 +6,7 @@ Commands used as values (`$var(x) = is_method("INVITE")`) are written before the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import ConfigError, ScriptError
 from engine.script import nodes
@@ -16,6 +16,10 @@ from engine.script.unit import Unit, error_at
 if TYPE_CHECKING:
     from engine.script.conditions import Conditions
     from engine.script.statements import Statements
+
+
+_MAX: Final = 0x7FFFFFFF
+_MIN: Final = -0x80000000
 
 
 class Values:
@@ -71,10 +75,10 @@ class Values:
         right_has_text = isinstance(node.right, nodes.Var) or (
             isinstance(node.right, nodes.Const) and isinstance(node.right.value, str)
         )
-        if node.op == "+" and right_has_text:
-            return f"add({left}, {right})"
-        if node.op in ("+", "-") and isinstance(node.right, nodes.Const) and isinstance(node.right.value, int):
-            return f"{'add_number' if node.op == '+' else 'subtract_number'}({left}, {right})"
+        if isinstance(node.right, nodes.Const):
+            return with_constant(node.op, left, node.right.value, f"calculate({node.op!r}, x, {right}, {right_has_text})")
+        if node.op == "+":
+            return f"add({left}, {right})" if right_has_text else f"calculate('+', {left}, {right}, False)"
         return f"calculate({node.op!r}, {left}, {right}, {right_has_text})"
 
     def _constant(self, node: nodes.Value) -> int | str:
@@ -106,6 +110,40 @@ class Values:
         if isinstance(node, nodes.Const):
             return repr(node.value)
         return self.unit.read(node.spec, node.pos)
+
+
+def with_constant(op: str, left: str, constant: int | str, otherwise: str) -> str:
+    """`left op constant`: the usual case in place, everything else (other kinds, overflow) by the call `otherwise` on x.
+
+    Sums and products are checked against the bounds of 32 bits before they are made; division is that of numbers not below 0.
+    """
+    if isinstance(constant, str):
+        if op != "+":
+            return _called(left, otherwise)
+        return f"(x + {constant!r} if (x := {left}).__class__ is str else {otherwise})"
+    if op == "-":
+        op, constant = "+", -constant
+    if op == "+":
+        bound = f"x <= {_MAX - constant}" if constant >= 0 else f"x >= {_MIN - constant}"
+        made = f"x + {constant}" if constant >= 0 else f"x - {-constant}"
+    elif op == "*" and constant != 0:
+        limit = _MAX // abs(constant)
+        bound, made = f"-{limit} <= x <= {limit}", f"x * {constant}"
+    elif op in ("/", "%") and constant > 0:
+        bound, made = "x >= 0", f"x {'//' if op == '/' else '%'} {constant}"
+    elif op in ("&", "|", "^"):
+        return f"(x {op} {constant} if (x := {left}).__class__ is int else {otherwise})"
+    elif op == ">>":
+        return f"(x >> {constant & 31} if (x := {left}).__class__ is int else {otherwise})"
+    else:
+        return _called(left, otherwise)
+    return f"({made} if (x := {left}).__class__ is int and {bound} else {otherwise})"
+
+
+def _called(left: str, otherwise: str) -> str:
+    """The call with the left side in the place of x."""
+    head, _, tail = otherwise.partition("x")
+    return f"{head}{left}{tail}"
 
 
 def has_command(node: nodes.Value) -> bool:
