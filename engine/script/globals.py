@@ -17,6 +17,7 @@ from engine.script.settings import Settings
 from engine.similar import nearest
 
 _MEMORY: Final = "memory is managed by Python"
+_WRITES: Final = "sending to a connection never waits, so it is never slow"
 _PROCESSES: Final = "this server runs in one process"
 _TUNING: Final = "the operating system's own value is used"
 
@@ -144,8 +145,8 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "execmsgthreshold": _p("N", canonical="exec_msg_threshold"),
     "exec_dns_threshold": _p("N"),
     "execdnsthreshold": _p("N", canonical="exec_dns_threshold"),
-    "tcp_threshold": _p("N"),
-    "tcpthreshold": _p("N", canonical="tcp_threshold"),
+    "tcp_threshold": _p("N", no_effect=_WRITES),
+    "tcpthreshold": _p("N", canonical="tcp_threshold", no_effect=_WRITES),
     "event_shm_threshold": _p("N", high=100, no_effect=_MEMORY),
     "event_pkg_threshold": _p("N", high=100, no_effect=_MEMORY),
     # databases

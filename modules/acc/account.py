@@ -92,8 +92,10 @@ class Hold:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self.armed = False
-        """do_accounting() was called: the replies of the transaction are reported."""
+        """What the variables are about."""
+        self.armed: Account | None = None
+        """do_accounting() was called: the replies of the transaction are reported with this one. It is another one than `account`
+        when the request turned out to belong to a dialog that has one."""
         self.upstream = False
         """The request goes against the direction of its dialog: From and To change places."""
         self.dialog: Any = None

@@ -93,22 +93,22 @@ class Calls(Base):
         slots = ctx.slots
         mine: Hold | None = slots.get(SLOT) if slots is not None else None
         hold: Hold | None = transaction.slots.get(SLOT)
-        if mine is not None and hold is not None and mine is not hold:
-            hold.account.merge(mine.account)
-            assert slots is not None
-            slots[SLOT] = hold
+        if mine is not None and hold is not None and hold.armed is not None and mine is not hold:
+            hold.armed.merge(mine.account)
+            self._put(ctx, hold if hold.account is hold.armed else Hold(hold.armed))
 
     def _on_failed(self, transaction: Transaction, code: int, response: Response | None) -> None:
         hold: Hold | None = transaction.slots.get(SLOT)
-        if hold is not None and hold.armed and hold.account.flags & acc.ALL * acc.MISSED:
-            self.report_missed(self._facts(transaction, hold, code, response), hold.account)
+        account = hold.armed if hold is not None else None
+        if hold is not None and account is not None and account.flags & acc.ALL * acc.MISSED:
+            self.report_missed(self._facts(transaction, hold, code, response), account)
 
     def _on_reply(self, transaction: Transaction, code: int, response: Response | None) -> None:
         hold: Hold | None = transaction.slots.get(SLOT)
         if hold is None:
             return
-        if hold.armed:
-            self._account(transaction, hold, code, response)
+        if hold.armed is not None:
+            self._account(transaction, hold, hold.armed, code, response)
         if code >= 200 and hold.bye is not None:
             ended, hold.bye = hold.bye, None
             self.report_call(ended)
@@ -116,9 +116,8 @@ class Calls(Base):
     def _facts(self, transaction: Transaction, hold: Hold, code: int, response: Response | None) -> Facts:
         return facts_of_reply(transaction.request, code, response, hold.upstream, self.server.wall())
 
-    def _account(self, transaction: Transaction, hold: Hold, code: int, response: Response | None) -> None:
+    def _account(self, transaction: Transaction, hold: Hold, account: Account, code: int, response: Response | None) -> None:
         """A reply to a request that is to be accounted."""
-        account = hold.account
         flags = account.flags
         facts: Facts | None = None
         if code >= 300:
@@ -188,8 +187,7 @@ class Calls(Base):
             return self.keep(ctx, Hold(account))
         if hold.account is not account:
             account.merge(hold.account)
-            if not hold.armed:
-                hold.account = account
+            hold.account = account
         return hold
 
     def _on_ended(self, event: DialogEvent) -> None:

@@ -82,7 +82,7 @@ class Acc(Calls):
             return -1
         account.flags |= mask
         if not again:
-            hold.armed = True
+            hold.armed = account
             if self.detect_direction and self.rr is not None:
                 hold.upstream = not self.rr.downstream(ctx)
         return 1

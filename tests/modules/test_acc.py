@@ -336,6 +336,25 @@ def test_asking_twice_adds_up_and_a_bye_of_its_own_is_reported_too() -> None:
         assert [one.partition("|")[0] for one in server.events()] == ["CDR"]
 
 
+def test_a_bye_asked_for_before_its_dialog_is_known() -> None:
+    inside = INSIDE.replace("loose_route();", """if (is_method("BYE")) { $acc_extra(oth) = "early"; do_accounting("log"); }
+        loose_route(); xlog("XL|$rm $acc_extra(who)\\n"); if (is_method("BYE")) $acc_extra(who) = "late";""")
+    more = 'onreply_route { if (is_method("BYE")) $acc_extra(oth) = "reply"; }\n'
+    with Office(CDR, params=VALUES, inside=inside, more=more) as server:
+        server.hang_up(server.call_bob("own"))
+        assert server.xlog() == ["ACK alice", "BYE alice"]
+        own, call = server.reports()
+        assert own.startswith("transaction answered") and "method=BYE" in own and own.endswith(";caller=;oth=reply;leg=;sd=")
+        assert call.startswith("call ended") and call.endswith(";caller=late;oth=early;leg=l;sd=")
+
+
+def test_values_of_a_global_reply_route_to_a_bye_are_its_own() -> None:
+    more = 'onreply_route { $acc_extra(oth) = "reply"; }\n'
+    with Office(CDR, params=VALUES, inside=BYE_SETS, more=more) as server:
+        server.hang_up(server.call_bob("bye"))
+        assert server.reports()[0].endswith(";caller=alice;oth=bye;leg=l;sd=")
+
+
 def test_the_account_of_another_dialog() -> None:
     main = """if ($rU == "look") {
             acc_unload_ctx_from_dlg(); xlog("XL|$rc\\n"); acc_load_ctx_from_dlg(); xlog("XL|$rc\\n");
