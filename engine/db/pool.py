@@ -1,9 +1,9 @@
 """Connections to a database server, kept and shared: what drivers of database servers have in common.
 
-A Pool belongs to one URL. It opens connections when statements meet, up to a limit, and gives each statement one for itself. A
-statement that gets no answer in time costs its connection; a connection that is lost is replaced and the statement repeated. While
-the server cannot be reached only one attempt in a while is made (0.25 s, then 0.5, 1, 2 s apart), and everybody else is told
-so at once: nobody waits in line for a database that is away.
+A Pool belongs to one URL. It opens connections when statements meet, up to a limit, and gives each statement one for itself.
+A statement that gets no answer in time costs its connection; a connection that is lost is replaced and the statement repeated.
+While the server cannot be reached only one attempt in a while is made (0.25 s, then 0.5, 1, 2 s apart), and everybody else is
+told so at once: nobody waits in line for a database that is away.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Wire(Protocol):
 
 
 class Limits(NamedTuple):
-    """size: connections. timeout: seconds a server may take to accept a connection or to answer, None: for ever. retries: how often
-    a statement is repeated whose connection was lost. threshold: microseconds after which a statement is logged as slow, 0: never."""
+    """size: connections. timeout: seconds a server may take to accept a connection or to answer, None: for ever. retries: how
+    often a statement is repeated whose connection was lost. threshold: microseconds after which a statement is logged as slow,
+    0: never."""
 
     size: int = 10
     timeout: float | None = 5.0
@@ -71,8 +72,8 @@ class Limits(NamedTuple):
 class Pool:
     """The connections to one URL.
 
-    title: the URL for logs. open(): makes a connection, raises DbError. told(connected): called when the server is lost and when it
-    is back. meter: counts the statements.
+    title: the URL for logs. open_wire(): makes a connection, raises DbError. told(connected): called when the server is lost
+    and when it is back. meter: counts the statements.
     """
 
     def __init__(

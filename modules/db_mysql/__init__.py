@@ -1,8 +1,8 @@
 """db_mysql: the driver for MySQL and MariaDB servers, db_url mysql://user:password@host/database.
 
-Manual: OpenSIPS 3.6, module db_mysql. Over asyncmy; connections are shared by the modules that name the same URL, and a server that
-is away is asked again after a growing pause while everybody else is told at once. Behind host, "?unix_socket=/path" goes over that
-socket.
+Manual: OpenSIPS 3.6, module db_mysql. Over asyncmy; connections are shared by the modules that name the same URL, and a server
+that is away is asked again after a growing pause while everybody else is told at once. "?unix_socket=/path" at the end of the
+URL goes over that socket.
 """
 
 from __future__ import annotations

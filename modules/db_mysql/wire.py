@@ -1,4 +1,7 @@
-"""One connection to a MySQL or MariaDB server, over asyncmy. Values are escaped by asyncmy, never written into statements here."""
+"""One connection to a MySQL or MariaDB server, over asyncmy, which escapes all values.
+
+Its statements are texts: no driver for asyncio offers MySQL's prepared ones, and the server's parser is not what costs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ from engine.db.schema import Column, Table
 from engine.db.sql import Sql, Statement
 from engine.errors import DbError, DbRefused
 
-_LOST: Final = frozenset((0, 1053, 1077, 1078, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2003, 2006, 2013, 2014, 2055))
+_LOST: Final = frozenset((
+    0, 1053, 1077, 1078, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2003, 2006, 2013, 2014, 2055,
+))
 """Error numbers of a connection that is not to be used any more."""
 _REFUSED: Final = frozenset((1048, 1062, 1264, 1265, 1292, 1366, 1406))
 """Error numbers of values the table does not take."""

@@ -1,7 +1,7 @@
 """db_postgres: the driver for PostgreSQL servers, db_url postgres://user:password@host/database.
 
-Manual: OpenSIPS 3.6, module db_postgres. Over asyncpg; connections are shared by the modules that name the same URL, statements are
-prepared once, and a server that is away is asked again after a growing pause while everybody else is told at once.
+Manual: OpenSIPS 3.6, module db_postgres. Over asyncpg; connections are shared by the modules that name the same URL, statements
+are prepared once, and a server that is away is asked again after a growing pause while everybody else is told at once.
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ class Rows:
         values: tuple[Any, ...] = (
             contact.contact_id, user, contact.contact, min(contact.expires, _LAST),
             contact.q / 1000 if contact.q >= 0 else -1.0,
-            contact.callid, contact.cseq if contact.cseq <= _LAST else contact.cseq - _WORD - 1, contact.flags, self._flag_text(contact.cflags), contact.user_agent,
+            contact.callid, contact.cseq if contact.cseq <= _LAST else contact.cseq - _WORD - 1, contact.flags,
+            self._flag_text(contact.cflags), contact.user_agent,
             contact.received or None, contact.path or None,
             socket_text(contact.socket) if contact.socket is not None else None,
             None if contact.methods == ALL_METHODS else contact.methods, Time(contact.last_modified), contact.instance or None,

@@ -2,8 +2,8 @@
 
     python -m tests.crash.campaign --kills 200 --db sqlite [--rate 500] [--mode write-through]
 
-Phones register, refresh and remove themselves over UDP; at a random moment the server gets SIGKILL and is started again on the same
-database. Then its ul_dump is held against what the phones were told:
+Phones register, refresh and remove themselves over UDP; at a random moment the server gets SIGKILL and is started again on the
+same database. Then its ul_dump is held against what the phones were told:
 
 - write-through: what was answered with 200 is there as answered, what was removed is not, nothing is there twice, nothing has
   outlived its expiry. A request that was under way when the server died may or may not have happened.

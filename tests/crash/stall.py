@@ -114,14 +114,15 @@ async def stall(database: str, seconds: float, rate: float, folder: Path, ports:
         await connection.close()
         transport.close()
         second.close()
-        expected = {uri: cseq for uri, cseq in memory.items() if uri in rows or cseq}
-        missing = [uri for uri, cseq in expected.items() if rows.get(uri) != cseq and phones_long(phones, uri)]
+        missing = [uri for uri, cseq in memory.items() if rows.get(uri) != cseq and phones_long(phones, uri)]
         extra = [uri for uri in rows if uri not in memory]
         lines = [f"{database} stopped for {seconds:g} s at {rate:g} REGISTERs and as many OPTIONS a second"]
         for name in PHASES:
             lines.append(
-                f"  {name:8} longest OPTIONS {asker.longest[name] * 1000:6.0f} ms, longest REGISTER {longest[name] * 1000:6.0f} ms")
-        lines.append(f"  {number - asker.answers} OPTIONS without answer; {len(rows)} rows, {len(missing)} missing, {len(extra)} too many")
+                f"  {name:8} longest OPTIONS {asker.longest[name] * 1000:6.0f} ms,"
+                f" longest REGISTER {longest[name] * 1000:6.0f} ms")
+        lines.append(
+            f"  {number - asker.answers} OPTIONS without answer; {len(rows)} rows, {len(missing)} missing, {len(extra)} too many")
         lines += [f"  log: {line}" for line in one.findings.complaints]
         return "\n".join(lines), not missing and not extra and number == asker.answers and asker.longest["stopped"] < 0.5
     finally:

@@ -29,10 +29,10 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def server(url: str, preset: str, clock: FakeClock | None = None, driver: dict[str, Any] | None = None, **params: Any) -> PartServer:
+def server(url: str, preset: str, clock: FakeClock | None = None, **params: Any) -> PartServer:
     made = PartServer(clock)
     made.load("usrloc", db_url=url, working_mode_preset=preset, **params)
-    made.load(f"db_{url.partition(':')[0]}", **(driver or {}))
+    made.load(f"db_{url.partition(':')[0]}")
     return made
 
 
@@ -212,8 +212,9 @@ def test_registrations_survive_on_a_database_server(remote: DatabaseServer) -> N
         made = server(remote.url("troubles"), THROUGH, clock, use_domain=1)
         table = await with_table(made)
         table.insert("bob@example.com", fields(
-            made, "sip:b'; DROP TABLE location; --@h", q=300, path="<sip:192.0.2.7;lr>", instance='<urn:uuid:"1">', attr="g\\'old",
-            methods=9, received="sip:192.0.2.44:4444", user_agent="Ph\xc3\xb6ne \xff", kv={"n": 1, "t": "\xc3\xb6"}, last_modified=clock.time,
+            made, "sip:b'; DROP TABLE location; --@h", q=300, path="<sip:192.0.2.7;lr>", instance='<urn:uuid:"1">',
+            attr="g\\'old", methods=9, received="sip:192.0.2.44:4444", user_agent="Ph\xc3\xb6ne \xff",
+            kv={"n": 1, "t": "\xc3\xb6"}, last_modified=clock.time,
         ))
         table.insert("no@example.com", fields(made, "sip:short@h", expires=int(clock.time) + 1))
         await made.registry.stop_all()
@@ -222,7 +223,9 @@ def test_registrations_survive_on_a_database_server(remote: DatabaseServer) -> N
         table = await with_table(made)
         assert table.contact_count == 1
         one = table.get("bob@example.com").contacts[0]
-        assert (one.contact, one.q, one.path, one.instance, one.attr, one.methods, one.received, one.user_agent, dict(one.kv)) == (
+        assert (
+            one.contact, one.q, one.path, one.instance, one.attr, one.methods, one.received, one.user_agent, dict(one.kv),
+        ) == (
             "sip:b'; DROP TABLE location; --@h", 300, "<sip:192.0.2.7;lr>", '<urn:uuid:"1">', "g\\'old", 9,
             "sip:192.0.2.44:4444", "Ph\xc3\xb6ne \xff", {"n": 1, "t": "\xc3\xb6"})
         assert abs(one.last_modified - clock.time) < 4
@@ -317,8 +320,9 @@ route {{ if (!save("location")) exit; }}
 
 
 def start_error(*params: tuple[str, object]) -> str:
-    lines = "\n".join(f'modparam("usrloc", "{name}", {value if isinstance(value, int) else chr(34) + str(value) + chr(34)})'
-                      for name, value in params)
+    lines = "\n".join(
+        f'modparam("usrloc", "{name}", {value})' if isinstance(value, int) else f'modparam("usrloc", "{name}", "{value}")'
+        for name, value in params)
     with pytest.raises((ConfigError, ConfigErrors)) as caught:
         Harness(REGISTRAR.format(params=lines))
     return str(caught.value)
@@ -367,9 +371,8 @@ def test_modes_that_make_no_sense_are_put_right_with_a_warning(database: Path) -
     text, writes = warnings(("restart_persistency", "load-from-sql"), ("db_url", f"sqlite://{database}"))
     assert "using 'write-back'" in text and writes
     # The database of all modules, when usrloc names none of its own.
-    with Harness(f'socket=udp:127.0.0.1:5060\nloadmodule "proto_udp.so"\ndb_default_url="sqlite://{database}"\n' + REGISTRAR.format(
-        params=f'modparam("usrloc", "working_mode_preset", "{THROUGH}")',
-    )) as harness:
+    head = f'socket=udp:127.0.0.1:5060\nloadmodule "proto_udp.so"\ndb_default_url="sqlite://{database}"\n'
+    with Harness(head + REGISTRAR.format(params=f'modparam("usrloc", "working_mode_preset", "{THROUGH}")')) as harness:
         assert harness.server.registry.get("usrloc")._writer is not None
 
 
@@ -378,9 +381,10 @@ def test_modes_that_make_no_sense_are_put_right_with_a_warning(database: Path) -
 
 def register(user: str, contact: str, *, headers: str = "", cseq: str = "1", call_id: str = "c") -> str:
     return (
-        f"REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-{call_id}-{cseq}\r\nMax-Forwards: 70\r\n"
+        f"REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-{call_id}-{cseq}\r\n"
+        "Max-Forwards: 70\r\n"
         f"From: <sip:{user}@127.0.0.1>;tag=a\r\nTo: <sip:{user}@127.0.0.1>\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n"
-        f"{f'Contact: {contact}' + chr(13) + chr(10) if contact is not None else ''}{headers}Content-Length: 0\r\n\r\n")
+        f"Contact: {contact}\r\n{headers}Content-Length: 0\r\n\r\n")
 
 
 C = "<sip:x@127.0.0.1:5071>"
