@@ -152,6 +152,8 @@ def unpack(text: str, count: int) -> list[str]:
         if at + 2 > len(text):
             raise ValueError("the stored values are cut off")
         size = number(text, at)
+        if at + 2 + size > len(text):
+            raise ValueError("the stored values are cut off")
         found.append(text[at + 2:at + 2 + size])
         at += 2 + size
     return found

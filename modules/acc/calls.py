@@ -253,7 +253,7 @@ class Calls(Base):
         """An account from what was stored with its dialog. Raises ValueError, IndexError."""
         account = Account(bool(self.leg_tags))
         account.flags, = acc.unpack_long(texts[_FLAGS])
-        account.flags &= ~acc.AAA * 15
+        account.flags &= ~(acc.AAA * 15)
         account.created, = acc.unpack_long(texts[_CREATED])
         *values, start = acc.unpack(texts[_CORE], 7)
         seconds, microseconds = acc.unpack_long(start)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.errors import ConfigErrors
 from engine.sip.message import parse_message
@@ -94,7 +96,7 @@ def test_what_is_kept_with_a_dialog_is_read_back() -> None:
     texts = ["", "x" * 300, "\x00|#;\xff", "y"]
     assert acc.unpack(acc.pack([*texts, None]), 5) == [*texts, ""]
     assert acc.unpack_long(acc.pack_long(0, 1 << 60)) == (0, 1 << 60)
-    for broken in ("", "\x05", acc.pack(["abc"])):
+    for broken in ("", "\x05", acc.pack(["abc"]), acc.pack(["abc", "def"])[:-1]):
         with pytest.raises(ValueError, match="cut off"):
             acc.unpack(broken, 2)
     with pytest.raises(ValueError, match="cut off"):
@@ -444,6 +446,29 @@ def test_calls_go_on_after_a_restart(tmp_path: Path) -> None:
         assert report.startswith(f"call ended: created={START};call_start_time={START + 1};duration=9;ms_duration=9000;setuptime=1;")
         assert report.endswith(";caller=\xe9;oth=;leg=;sd=;leg=x;sd=")
     assert rows(path, "other", "callid, duration, leg") == [("long", 9, ""), ("long", 9, "x")]
+
+
+def test_whatever_stands_in_the_database_is_restored_or_refused() -> None:
+    with Office("exit;", params=VALUES) as server:
+        module = server.server.registry.get("acc")
+        good = {
+            "accX_flags": acc.pack_long(3), "accX_created": acc.pack_long(5), "accX_core": acc.pack([*"abcdef", acc.pack_long(7, 500000)]),
+            "accX_extra": acc.pack_numbers(2) + acc.pack(["x", None]), "accX_leg": acc.pack_numbers(2, 1) + acc.pack(["y", "z"]),
+        }
+        account = module._restored(good)
+        assert (account.flags, account.created, account.answered.time) == (3, 5, 7.5)
+        assert (account.extra, account.legs) == ({"who": "x"}, [{"leg": "y", "side": "z"}])
+        texts = st.one_of(st.text(st.characters(max_codepoint=255), max_size=40), st.sampled_from(sorted(good.values())))
+
+        @settings(max_examples=300, deadline=None)
+        @given(st.fixed_dictionaries({name: texts for name in good}))
+        def anything(values: dict[str, str]) -> None:
+            try:
+                module._restored(values)
+            except (ValueError, IndexError):
+                pass
+
+        anything()
 
 
 # -------------------------------------------------------------------------------------------------------------------- refused
