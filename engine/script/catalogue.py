@@ -7,13 +7,16 @@ manual prints it. Nothing is started: the classes are imported and their declara
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, TypeVar
 
 from engine.events.core import CORE_EVENTS, E_CORE_LOG
 from engine.module import FunctionDecl, MiDecl, Module, pvar
@@ -22,6 +25,7 @@ from engine.script.functions import CORE_MODULES as FUNCTIONS
 from engine.script.transformations import TABLES
 from engine.script.variables import CORE_MODULES as VARIABLES
 
+Item = TypeVar("Item")
 NOT_LOADABLE: Final = frozenset({"shared"})
 """Folders beside the modules that hold code of several of them."""
 _NAMEADDR: Final = re.compile(r"(?:(?:-?\d+|\$.*)\.)?(?:uri|name|params|len|param)")
@@ -77,6 +81,47 @@ class Catalogue:
         if cls in TABLES:
             return func in TABLES[cls]
         return cls == "re" and func == "subst" or cls == "nameaddr" and _NAMEADDR.fullmatch(func) is not None
+
+
+    def with_mpath(self, folders: Iterable[str], names: Iterable[str]) -> Catalogue:
+        """This catalogue and the modules of these names that lie in a script's own folders; itself when there are none.
+
+        The files are run, as loadmodule would run them: that is how they say what they offer.
+        """
+        found: Catalogue | None = None
+        for name in dict.fromkeys(names):
+            places = [place for folder in folders for place in (Path(folder) / f"{name}.py", Path(folder) / name / "__init__.py")]
+            file = next((place for place in places if place.is_file()), None)
+            if file is None:
+                continue
+            if found is None:
+                found = Catalogue(
+                    list(self.core), dict(self.modules), dict(self.broken), _lists(self.functions), _lists(self.variables),
+                    _lists(self.transformations), _lists(self.events), _lists(self.mi_commands),
+                )
+            try:
+                loaded = _run(file, name)
+                found.add(Offer(name, read_exports(loaded.exports), inspect.getdoc(loaded) or _doc(loaded.exports)))
+            except Exception as error:  # noqa: BLE001  (whatever a module's file does wrong is told, not raised)
+                found.broken[name] = f"{type(error).__name__}: {error}"
+        return found or self
+
+
+def _lists(table: dict[str, list[Item]]) -> dict[str, list[Item]]:
+    """A table whose lists may grow without the old one's growing."""
+    return {name: list(items) for name, items in table.items()}
+
+
+def _run(file: Path, name: str) -> ModuleType:
+    """The Python module of a file outside of the package."""
+    full = f"mpath_{name}"
+    places = [str(file.parent)] if file.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(full, file, submodule_search_locations=places)
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[full] = made
+    spec.loader.exec_module(made)
+    return made
 
 
 def _doc(cls: type) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from engine.errors import ConfigError, UnknownName
-from engine.registry import nearest
 from engine.script import nodes
 from engine.script.calls import Calls
 from engine.script.conditions import Conditions
@@ -18,6 +17,7 @@ from engine.script.unit import Unit, error_at, title_of
 from engine.script.usage import constant_route
 from engine.script.valuecode import Values, with_constant
 from engine.script.varspec import VarSpec, parse_format
+from engine.similar import nearest
 
 _TRACE_WORDS: Final = {
     "=": "equal", ":=": "colon-eq", "+=": "plus-eq", "-=": "minus-eq", "/=": "div-eq", "*=": "mult-eq", "%=": "modulo-eq",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.errors import ConfigError
 from engine.module import FunctionDecl
-from engine.registry import CORE, nearest
+from engine.registry import CORE
 from engine.script import nodes
 from engine.script.calls import signature
 from engine.script.catalogue import Catalogue
@@ -20,11 +20,12 @@ from engine.script.differences import difference
 from engine.script.globals import PARAMETERS, REMOVED, check_globals
 from engine.script.nodes import Pos
 from engine.script.spellings import (
-    CLASS_HOMES, FUNCTION_HOMES, FUNCTIONS, MODPARAMS, MODULES, VARIABLES, WORDS, event_home, variable_home,
+    CLASS_HOMES, FUNCTIONS, FUNCTION_HOMES, MODPARAMS, MODULES, NUMBERS, VARIABLES, WORDS, event_home, variable_home,
 )
 from engine.script.unit import KINDS, TITLES
 from engine.script.usage import format_specs, specs_of, walk
 from engine.script.varspec import VarSpec
+from engine.similar import nearest
 
 _BARE_WORD: Final = re.compile(r"bare word <(\w+)>|unexpected '(\w+)'|syntax error at '(\w+)'")
 
@@ -343,6 +344,10 @@ class Analysis:
                 wrong = "is a variable"
             elif param.kind in ("int", "static_int"):
                 wrong = f"is a number: write {arg.value} without quotes" if isinstance(arg.value, str) else ""
+            elif isinstance(arg.value, int) and NUMBERS.get(node.name, ("", ""))[0] == param.name:
+                text = f"{node.name}() takes the number {arg.value} as 3.1 to 3.3 do"
+                self.note("argument", node.name, "old", text, arg.pos, f"write {NUMBERS[node.name][1]}")
+                wrong = ""
             else:
                 wrong = f'is a string: write "{arg.value}"' if isinstance(arg.value, int) else ""
             if wrong:

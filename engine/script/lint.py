@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from engine.registry import Registry, nearest
+from engine.registry import Registry
 from engine.script import nodes
 from engine.script.nodes import ConfigWarning, Pos
 from engine.script.spellings import FUNCTIONS
 from engine.script.unit import title_of
 from engine.script.usage import Usage, constant_route, format_specs, specs_of, walk
 from engine.script.varspec import VarSpec
+from engine.similar import nearest
 
 RULES: Final[dict[str, str]] = {
     "unused-route": "a named route that nothing calls, arms or resumes",

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.errors import ConfigError, UnknownName
 from engine.module import FunctionDecl, Module
-from engine.registry import CORE, Registry, nearest
+from engine.registry import CORE, Registry
 from engine.script import nodes, operators
 from engine.script.context import (
     BRANCH, ERROR, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, STARTUP, TIMER,
@@ -28,6 +28,7 @@ from engine.script.values import NULL_TEXT
 from engine.script.variables.binder import Binder, BoundVar
 from engine.script.variables.storage import stored
 from engine.script.varspec import VarSpec
+from engine.similar import nearest
 
 KINDS: Final = {
     "request": REQUEST, "failure": FAILURE, "onreply": ONREPLY, "branch": BRANCH, "error": ERROR, "local": LOCAL,

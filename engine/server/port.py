@@ -17,7 +17,7 @@ from engine.errors import ConfigErrors
 from engine.script.catalogue import Catalogue, build_catalogue
 from engine.script.coverage import KIND_TITLES, Coverage, Finding, analyse, as_json
 from engine.script.differences import DOCUMENT
-from engine.script.nodes import Script
+from engine.script.nodes import Const, LoadModule, Script
 from engine.script.parser import read_source
 from engine.script.preprocessor import read_script
 from engine.server.portstats import report
@@ -49,7 +49,9 @@ def examine(path: str, catalogue: Catalogue, preprocessor: str | None = None) ->
         tree, errors = read_source(read_script(path, preprocessor))
     except ConfigErrors as found:
         return analyse(Script(path, []), catalogue, found.errors)
-    return analyse(tree, catalogue, errors)
+    names = [Path(item.path).stem for item in tree.modules if isinstance(item, LoadModule)]
+    folders = [str(param.value.value) for param in tree.globals if param.name == "mpath" and isinstance(param.value, Const)]
+    return analyse(tree, catalogue.with_mpath(folders, names), errors)
 
 
 def _places(finding: Finding, main: str) -> str:

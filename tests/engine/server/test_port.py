@@ -138,3 +138,24 @@ def test_differences_are_about_what_is_there(catalogue: Catalogue) -> None:
     assert [name for name in DIFFERENCES["variable"] if name not in catalogue.variables] == []
     assert all(catalogue.has_core_transformation(*name.split(".", 1)) for name in DIFFERENCES["transformation"])
     assert set(DIFFERENCES["route"]) <= set(KINDS)
+
+
+def test_modules_in_the_folders_of_the_script_count(catalogue: Catalogue, tmp_path: Path) -> None:
+    (tmp_path / "greeting.py").write_text(
+        '"""greeting: says hello."""\nfrom engine.module import ALL_ROUTES, Context, Module, function\n\n\n'
+        "class Greeting(Module):\n    @function(ALL_ROUTES)\n    def greet(self, ctx: Context, name: str) -> int:\n"
+        '        """Say hello."""\n        return 1\n\n\nexports = Greeting\n')
+    (tmp_path / "damaged.py").write_text("import nothing_of_that_name\n")
+    script = tmp_path / "x.cfg"
+    script.write_text(f'{HEAD}mpath="{tmp_path}/"\nloadmodule "greeting.so"\nroute {{ greet("you"); }}\n')
+    before = len(catalogue.functions)
+    assert port.examine(str(script), catalogue).complete
+    assert len(catalogue.functions) == before and "greeting" not in catalogue.modules
+    script.write_text(f'{HEAD}mpath="{tmp_path}/"\nloadmodule "damaged.so"\nroute {{ exit; }}\n')
+    assert "nothing_of_that_name" in port.render(port.examine(str(script), catalogue))
+
+
+def test_numbers_for_flags_are_an_old_spelling(catalogue: Catalogue) -> None:
+    coverage = cover(catalogue, HEAD + 'loadmodule "tm.so"\nroute { t_relay(0x02); }')
+    assert coverage.complete
+    assert ("argument", "t_relay", "old", [5]) in said(coverage)
