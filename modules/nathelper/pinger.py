@@ -2,8 +2,8 @@
 
 The records of usrloc are visited in shares, one per tick of a tenth of a second, by the hash of the AoR: a contact keeps its
 moment within the interval however many others come and go, and ten thousand of them in thirty seconds are thirty-three per
-tick. A share that is larger lets other messages go first now and then. A contact without a host address is resolved by itself, so that
-a slow name server holds nobody up.
+tick. A share that is larger lets other messages go first now and then. A contact without a host address is resolved by itself,
+so that a slow name server holds nobody up.
 
 SIP pings of contacts that are to be removed, or measured, are awaited: a Ping stands for the contact until it answers. Any
 reply will do. A lost ping is counted; after max_pings_lost in a row the contact is removed from usrloc.

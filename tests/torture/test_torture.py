@@ -18,10 +18,16 @@ INTMETH = "!interesting-Method0123456789_*+`.%indeed'~"
 
 VERDICTS: dict[str, tuple[str, str]] = {
     # RFC 4475 3.1.1: valid messages
-    "wsinv": ("nothing", "valid, but as in OpenSIPS a CSeq folded between number and method is refused; with it on one line it is relayed (below)"),
+    "wsinv": (
+        "nothing",
+        "valid, but as in OpenSIPS a CSeq folded between number and method is refused; with it on one line it is relayed (below)",
+    ),
     "intmeth": (f"relayed {INTMETH}", "every character a method, a user part, a display name may hold is taken"),
     "esc01": ("relayed INVITE", "escapes in URIs stay as they are"),
-    "escnull": ("reply 400", "an escaped NUL is legal in a user part, but as in OpenSIPS it cannot be part of an address of record"),
+    "escnull": (
+        "reply 400",
+        "an escaped NUL is legal in a user part, but as in OpenSIPS it cannot be part of an address of record",
+    ),
     "esc02": ("relayed RE%47IST%45R", "an escape outside a URI is plain text: this is no REGISTER, and C%6Fntact no Contact"),
     "lwsdisp": ("relayed OPTIONS", "no blank is needed between display name and angle bracket"),
     "longreq": ("relayed INVITE", "long values and 34 Vias are no reason to refuse"),
@@ -33,7 +39,10 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "noreason": ("nothing", "the same without a reason phrase"),
     # 3.1.2: invalid messages
     "badinv01": ("nothing", "no answer can be written to a Via that cannot be read"),
-    "clerr": ("relayed INVITE", "a datagram shorter than its Content-Length: as in OpenSIPS the body is what is there; over TCP it waits (below)"),
+    "clerr": (
+        "relayed INVITE",
+        "a datagram shorter than its Content-Length: as in OpenSIPS the body is what is there; over TCP it waits (below)",
+    ),
     "ncl": ("nothing", "a negative Content-Length: the headers cannot be relied on, no answer"),
     "scalar02": ("reply 400", "a CSeq beyond 32 bits is no number of a registration; OpenSIPS stores it cut"),
     "scalarlg": ("nothing", "a reply with huge numbers and one Via ends here without harm"),
@@ -44,15 +53,24 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "trws": ("relayed OPTIONS", "blanks behind the version are overlooked"),
     "escruri": ("relayed INVITE", "headers in a Request-URI are not acted upon: no Route comes of it"),
     "baddate": ("relayed INVITE", "a proxy does not read Date"),
-    "regbadct": ("stored 1", "a Contact without brackets: what follows the question mark is kept as part of the URI and never made a header"),
+    "regbadct": (
+        "stored 1",
+        "a Contact without brackets: what follows the question mark is kept as part of the URI and never made a header",
+    ),
     "badaspec": ("relayed OPTIONS", "blanks inside the angle brackets are trimmed"),
     "baddn": ("relayed OPTIONS", "a comma in an unquoted display name does no harm in From and To, which hold one value"),
     "badvers": ("nothing", "SIP/7.0 in the request line would pass, in the Via it ends the message"),
-    "mismatch01": ("relayed OPTIONS", "a method that differs in CSeq is relayed by the method of the request line, as in OpenSIPS"),
+    "mismatch01": (
+        "relayed OPTIONS",
+        "a method that differs in CSeq is relayed by the method of the request line, as in OpenSIPS",
+    ),
     "mismatch02": ("relayed NEWMETHOD", "the same for an unknown method"),
     "bigcode": ("nothing", "a status code has three digits"),
     # 3.2: transaction layer
-    "badbranch": ("relayed OPTIONS", "a branch that is nothing but the cookie counts as none: the rules of RFC 2543 identify the transaction"),
+    "badbranch": (
+        "relayed OPTIONS",
+        "a branch that is nothing but the cookie counts as none: the rules of RFC 2543 identify the transaction",
+    ),
     # 3.3: application layer
     "insuf": ("reply 400", "without From, To and Call-ID there is no transaction: t_relay() fails and the script answers"),
     "unkscm": ("reply 400", "an unknown scheme in the Request-URI"),
@@ -82,7 +100,10 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "mult-ip-in-header": ("relayed BYE", "IPv4 and IPv6 in one list of Vias"),
     "mult-ip-in-sdp": ("relayed INVITE", "and in one SDP"),
     "ipv4-mapped-ipv6": ("relayed INVITE", "IPv4-mapped addresses are IPv6 addresses; OpenSIPS drops the message"),
-    "ipv6-bug-abnf-3-colons": ("relayed OPTIONS", "three colons, which the grammar of RFC 3261 asks for by mistake, are tolerated"),
+    "ipv6-bug-abnf-3-colons": (
+        "relayed OPTIONS",
+        "three colons, which the grammar of RFC 3261 asks for by mistake, are tolerated",
+    ),
     "ipv6-correct-abnf-2-colons": ("relayed OPTIONS", "and two are right"),
 }
 
