@@ -23,11 +23,10 @@ _SEQUENTIAL: Final = [
     ["callid", "mode", "body", "headers"], ["callid", "method", "body", "headers"],
     ["callid", "method", "body", "mode", "headers"],
 ]
-_SET: Final = [
-    [ident, *rest] for ident in ("dlg_id", "DID")
-    for rest in (["profile"], ["profile", "value"], ["profile", "value", "clear_values"])
-]
-_UNSET: Final = [[ident, *rest] for ident in ("dlg_id", "DID") for rest in (["profile"], ["profile", "value"])]
+# What OpenSIPS takes, and what its manual says. They are two commands: with both sets in one an array would be ambiguous.
+_SET, _SET_TOO = [
+    [[ident, "profile"], [ident, "profile", "value"], [ident, "profile", "value", "clear_values"]] for ident in ("dlg_id", "DID")]
+_UNSET, _UNSET_TOO = [[[ident, "profile"], [ident, "profile", "value"]] for ident in ("dlg_id", "DID")]
 
 NOT_FOUND: Final = "Requested Dialog not found"
 BROKEN: Final = "Operation failed"
@@ -161,7 +160,7 @@ class DialogMi(DialogFunctions):
         await self._change_profile(dlg_id or DID, profile, lambda dialog, found: (
             self._join(dialog, found, value, bool(clear_values)) > 0))
 
-    @mi_command("set_dlg_profile", help="dlg_set_profile under the name the manual has for it", recipes=_SET)
+    @mi_command("set_dlg_profile", help="dlg_set_profile under the name the manual has for it", recipes=_SET_TOO)
     async def mi_set_profile_too(
         self, profile: str, dlg_id: str | None = None, value: str | None = None, clear_values: int = 0, DID: str | None = None,  # noqa: N803
     ) -> None:
@@ -176,7 +175,7 @@ class DialogMi(DialogFunctions):
         await self._change_profile(dlg_id or DID, profile, lambda dialog, found: (
             self.part(dialog, found, value) or (found.has_value and value is None)))
 
-    @mi_command("unset_dlg_profile", help="dlg_unset_profile under the name the manual has for it", recipes=_UNSET)
+    @mi_command("unset_dlg_profile", help="dlg_unset_profile under the name the manual has for it", recipes=_UNSET_TOO)
     async def mi_unset_profile_too(
         self, profile: str, dlg_id: str | None = None, value: str | None = None, DID: str | None = None,  # noqa: N803
     ) -> None:

@@ -91,7 +91,7 @@ def test_profiles_count_and_let_go() -> None:
         assert server.mi("profile_get_values", {"profile": "inbound"}) == [{"value": None, "count": 2}]
         listed = server.mi("profile_list_dlgs", {"profile": "caller", "value": "z"})["Dialogs"]
         assert sorted(one["callid"] for one in listed) == ["one", "two"]
-        server.mi("dlg_set_profile", {"dlg_id": "one", "profile": "callee", "value": "v"})
+        server.mi("dlg_set_profile", ["one", "callee", "v"])
         server.mi("set_dlg_profile", {"DID": "one", "profile": "callee", "value": "w", "clear_values": 1})
         assert server.mi("profile_get_values", {"profile": "callee"}) == [{"value": "w", "count": 1}]
         server.mi("unset_dlg_profile", {"DID": "one", "profile": "callee"})
