@@ -1,11 +1,14 @@
 """Damaged scripts end in ConfigErrors with places, never in another exception."""
 
+import asyncio
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ConfigErrors
 from engine.script.diagnostics import render
 from engine.script.parser import parse_text
+from tests.helpers import HarnessServer
 
 SCRIPT = r"""
 log_level=2 socket=udp:127.0.0.1:5060 as h.example.org:5061 tag x
@@ -58,3 +61,46 @@ def test_words_in_any_order(words: list[str]) -> None:
 @given(st.text(alphabet=st.characters(min_codepoint=1, max_codepoint=255), max_size=80))
 def test_any_text(text: str) -> None:
     check(text.replace("include_file", "").replace("import_file", ""))
+
+
+WHOLE = r"""
+log_level=2
+socket=udp:127.0.0.1:5060
+loadmodule "proto_udp.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "signaling.so"
+loadmodule "sipmsgops.so"
+modparam("tm", "fr_timeout", 5)
+route {
+    if (is_method("INVITE") && $rU =~ "^[0-9]+$") { t_on_failure("f"); route(relay, $var(x), "a"); }
+    $avp(x) = $(ru{uri.host}) + ":" + $rp; $var(n) += 1; setflag("F");
+    switch ($rm) { case "BYE": break; case 5: exit; default: xlog("L_INFO", "$ru $(hdr(Via)[*])\n"); }
+    while ($var(i) < 3 || !t_relay()) { $var(i) = $var(i) + 1; }
+    for ($var(v) in $(avp(x)[*])) { append_hf("X: $var(v)\r\n"); }
+    return(1, $var(n), "x");
+}
+route[relay] { if (!t_relay()) { sl_reply_error(); } exit; }
+failure_route[f] { if (t_check_status("4..")) { t_reply(500, "Gone"); } }
+onreply_route { xlog("$rs $rr"); }
+"""
+PIECES = [*WHOLE.split(), *WORDS, '"$nosuch"', '"("', "t_relai();", "route(nosuch);", "$nosuch", "$(ru{s.nosuch})", "5", "NULL", "break;"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 30), st.sampled_from(PIECES)), min_size=1, max_size=3))
+def test_a_damaged_script_is_judged_as_a_whole(damage: list[tuple[int, int, str]]) -> None:
+    """Names, parameters and routes are looked at even where the syntax is broken: nothing but ConfigErrors comes of it."""
+    text = WHOLE
+    for start, length, piece in damage:
+        text = text[:start] + piece + text[start + length:]
+    server = HarnessServer([], "3.6")
+    server.loop = asyncio.new_event_loop()
+    server.cfg_path = "fuzz.cfg"
+    try:
+        server.load(text)
+    except ConfigErrors as found:
+        assert found.errors
+        assert "bad config file" in render(found, {"fuzz.cfg": text})
+    finally:
+        server.loop.close()
