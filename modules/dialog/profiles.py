@@ -85,15 +85,12 @@ class DialogProfiles(DialogSending):
                 raise ConfigError(f"dialog: bad profile name <{name}>", hint="letters, digits, _ and - are allowed")
             shared = False
             if slash:
-                if mark == "b":
-                    raise ConfigError(
-                        f"dialog: profile <{name}/b> needs the clusterer module, which this server does not have",
-                        hint="use /s and cachedb_url to share it")
-                if mark != "s":
+                if mark not in ("b", "s"):
                     raise ConfigError(f"dialog: profile <{name}>: /{mark} is unknown", hint="/s shares it through cachedb_url")
-                shared = bool(self.cachedb_url)
+                shared = mark == "s" and bool(self.cachedb_url)
                 if not shared:
-                    self.log.warning("profile %s is to be shared, but there is no cachedb_url: it counts here only", name)
+                    missing = "cachedb_url" if mark == "s" else "cluster (/s and cachedb_url share it, too)"
+                    self.log.warning("profile %s is to be shared, but there is no %s: it counts here only", name, missing)
             made = Profile(name, has_value, shared)
             if made.full_name in self.profiles:
                 raise ConfigError(f"dialog: profile <{name}> is defined twice")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.db.interface import Connection, Delete, Driver, Upsert, Where, check_version, find_driver
 from engine.db.url import DbUrl
-from engine.errors import ConfigError, DbError, MiError
+from engine.errors import ConfigError, DbError, MiError, ScriptError
 from engine.module import mi_command, modparam
 from engine.workers import in_worker
 from modules.dialog.api import ANSWERED, CONFIRMED, DELETED, EARLY, ON_LOADED, ON_SAVED
@@ -183,7 +183,10 @@ class DialogStorage(DialogProfiles):
     async def child_init(self) -> None:
         self.server.timers.every(1.0, self.beat)
         if self._store_id:
-            self._cache()
+            try:
+                self._cache()
+            except ScriptError as error:
+                raise ConfigError(f"dialog: cachedb_url: {error}") from None
         if self._driver is None:
             return
         driver, url = self._driver

@@ -169,6 +169,30 @@ class Uac(Waiting):
                 "".join([f"Route: <{route}>\r\n" for route in routes]), branch.transaction.extra_headers,
                 "Content-Length: 0\r\n\r\n",
             ))
+            if sent.to_tag and self.server.script.local is not None:
+                text, targets = self._ack_by_local_route(branch.transaction, text, targets, socket)
             self.server.sockets.send(text.encode("latin-1"), targets[0], socket)
         except (SipParseError, TransportError) as error:
             self.log.error("the ACK to a 2xx could not be sent: %s", error)
+
+    def _ack_by_local_route(
+        self, transaction: Transaction, text: str, targets: list[Target], socket: Any,
+    ) -> tuple[str, list[Target]]:
+        """local_route also sees the ACK of an INVITE inside a dialog: (the ACK, where it goes) after it. Raises SipParseError."""
+        msg: Request = parse_message(text)  # type: ignore[assignment]
+        ctx = Context(self.server, self.server.script, LOCAL, msg)
+        ctx.socket, ctx.proto, ctx.src_ip, ctx.src_port = socket, socket.proto, socket.ip, socket.port
+        ctx.ruri = msg.request_uri
+        ctx.avps = transaction.avps
+        ctx.slots = transaction.context.slots
+        self.server.run(self.server.script.local, ctx)
+        if ctx.ruri == msg.request_uri and ctx.dst_uri is None and not ctx.edits:
+            return text, targets
+        if ctx.dst_uri is not None:
+            targets = self._next_hops(ctx.dst_uri, ctx.send_socket or socket) or targets
+        via = msg.names.index("via")
+        edits = ctx.new_edits()
+        edits.remove_header(msg, via)
+        return forward_request(
+            msg, request_uri=ctx.ruri or msg.request_uri, via=msg.line(via), edits=edits, need_length=socket.proto != "udp",
+        ), targets

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from engine.errors import ConfigErrors, MiError
+from engine.errors import ConfigError, ConfigErrors, MiError
 from modules.dialog.api import ON_CONFIRMED, ON_CREATED, ON_DELETED, ON_EXPIRED, ON_FAILED, ON_REQUEST_WITHIN, ON_RESPONSE_WITHIN
 from modules.dialog.api import DialogEvent, ON_EARLY, ON_RESPONSE, ON_TERMINATED
 from modules.dialog.cell import Dialog, Leg, Run
@@ -354,7 +354,8 @@ def test_a_ping_that_fails_ends_the_call(code: int) -> None:
 
 def test_reinvite_pings_carry_the_bodies_the_legs_know() -> None:
     main = 'create_dialog("PRr"); record_route(); t_relay();'
-    with Phones(main, params='modparam("dialog", "reinvite_ping_interval", 5)') as server:
+    more = 'local_route { xlog("XL|$rm $DLG_dir\\n"); append_hf("X-Local: $rm\\r\\n"); }'
+    with Phones(main, more=more, params='modparam("dialog", "reinvite_ping_interval", 5)') as server:
         server.call(body="offer", answer_body="answer")
         to_alice, to_bob = [one for one in server.advance(6) if one.text.startswith("INVITE")][:2]
         assert (to_alice.port, to_alice.text.rpartition("\r\n\r\n")[2]) == (5070, "answer")
@@ -362,6 +363,8 @@ def test_reinvite_pings_carry_the_bodies_the_legs_know() -> None:
         assert to_alice.header("Contact") == f"<{BOB_URI}>" and to_alice.header("Content-Type") == "application/sdp"
         ack, = server.answer(to_alice, 200, headers=ALICE_CONTACT)
         assert ack.first_line.startswith("ACK sip:alice@") and ack.header("CSeq") == "1 ACK"
+        assert ack.header("X-Local") == "ACK" and ack.text.count("Via:") == 1
+        assert server.xlog() == ["INVITE upstream", "INVITE downstream", "ACK upstream"]
         server.answer(to_bob, 481)
         byes = [one for one in server.advance(2) if one.text.startswith("BYE")]
         assert starts(byes)[:2] == ["5070 BYE", "5090 BYE"]
@@ -484,12 +487,26 @@ def test_seconds_hold_only_what_is_to_come() -> None:
     'modparam("dialog", "hash_size", 1000)', 'modparam("dialog", "default_timeout", 0)', 'modparam("dialog", "rr_param", "")',
     'modparam("dialog", "dialog_replication_cluster", 1)', 'modparam("dialog", "profile_replication_cluster", 1)',
     'modparam("dialog", "profiles_no_value", "a b")', 'modparam("dialog", "profiles_no_value", "a;a")',
-    'modparam("dialog", "profiles_with_value", "shared/b")', 'modparam("dialog", "db_mode", 1)',
+    'modparam("dialog", "profiles_with_value", "shared/x")', 'modparam("dialog", "db_mode", 1)',
     'modparam("dialog", "cachedb_url", "nonsense")',
 ])
 def test_bad_parameters_are_refused(line: str) -> None:
     with pytest.raises(ConfigErrors):
         Phones(params=line)
+
+
+def test_a_profile_that_cannot_be_shared_counts_here() -> None:
+    params = 'modparam("dialog", "profiles_no_value", "a/s; b/b")'
+    with Phones('create_dialog(); set_dlg_profile("a"); xlog("XL|$retcode\\n"); set_dlg_profile("b"); xlog("XL|$retcode\\n");',
+                params=params) as server:
+        server.send(make_request("INVITE", BOB_URI, headers=ALICE_CONTACT), ALICE)
+        assert server.xlog() == ["1", "1"]
+        assert sum("it counts here only" in line for line in server.log) == 2
+
+
+def test_a_store_that_is_not_loaded_is_refused() -> None:
+    with pytest.raises(ConfigError, match="redis"):
+        Phones(params='modparam("dialog", "cachedb_url", "redis:group://localhost")')
 
 
 def test_cluster_function_is_refused() -> None:
