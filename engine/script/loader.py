@@ -84,7 +84,8 @@ def judge_names(server: Any, tree: nodes.Script, errors: list[ConfigError], core
     known, found = load_modules(registry, tree)
     found += _step(Compiler(server, registry, tree, Settings(), known=known, fixups=False).compile)
     broken = {(error.file, error.line) for error in errors}
-    errors += [error for error in found if (error.file, error.line) not in broken]
+    said = {error.message for error in errors}  # what the parser and the compiler both see is told at the parser's place
+    errors += [error for error in found if (error.file, error.line) not in broken and error.message not in said]
     errors[:] = in_order(errors, tree)
 
 

@@ -72,6 +72,8 @@ def test_one_mistake(body: str, message: str, hint: str) -> None:
      "Parameter <timer_interval> not found in module <usrloc> - can't set", 'loadmodule "usrloc.so" must come first'),
     ('modparam("nosuch", "x", 5)\nroute { exit; }', 1, "Parameter <x> not found in module <nosuch> - can't set",
      "no module nosuch is loaded"),
+    ("route {\nexit;\n}\nroute {\nexit;\n}", 6, "route is defined twice",
+     "rename or remove one of them; this is the end of the second one"),
     ("route { exit; }\nroute[a] { exit; }\nroute[a] { exit; }", 3, "route[a] is defined twice",
      "rename or remove one of them; this is the end of the second one"),
     ('loadmodule "tm.so"\nroute { exit; }\nonreply_route { t_newtran(); }', 3, "Command <t_newtran> cannot be used in the block",
