@@ -19,8 +19,10 @@ from modules.usrloc.api import CS_NEW, CS_SYNC, FL_MEM
 from modules.usrloc.contact import Contact, Record
 from modules.usrloc.rows import Rows
 
-PATIENCE: Final = 1.0
-"""Seconds settle() waits for the database, once; then it is held for slow."""
+PATIENCE: Final = 3.0
+"""Seconds settle() waits for the database, once; then it is held for slow. Shorter, and a disk that is busy for a moment makes
+answers of registrations that a crash would lose; longer, and more requests pile up, each repeated by its phone (RFC 3261: after
+0.5, 1.5 and 3.5 s)."""
 _CHUNK: Final = 500
 """Contacts per transaction: what is made into rows in one go."""
 _RETRY: Final = (0.5, 1.0, 2.0, 5.0)

@@ -92,7 +92,7 @@ class Scale:
             self.feed([register(number) for number in range(first, min(size, first + 20_000))])
 
     def _forget(self) -> None:
-        """Ask for users nobody knows: the last few thousand URIs are kept parsed, all those of a small table, few of a big one."""
+        """Ask for users nobody knows: the last few thousand URIs are kept parsed, which is all of a small table."""
         self._strangers += 10_000
         self.feed([lookup(number) for number in range(self._strangers, self._strangers + 10_000)])
 

@@ -357,13 +357,14 @@ def main() -> int:
     parser.add_argument("--db", choices=("sqlite", "postgres", "mysql"), default="sqlite")
     parser.add_argument("--rate", type=float, default=500.0, help="REGISTERs a second, 0: as fast as they are answered")
     parser.add_argument("--mode", choices=("write-through", "write-back"), default="write-through")
+    parser.add_argument("--longest", type=float, default=2.0, help="seconds between start and kill, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ports", type=int, default=0, help="first of three ports to use, 0: any")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         findings = campaign(
-            Path(name), args.db, args.mode, args.rate, args.kills, round(args.rate * 0.2) or 100, round(args.rate * 2) or 1000,
-            args.seed, args.ports)
+            Path(name), args.db, args.mode, args.rate, args.kills, round(args.rate * 0.2) or 100,
+            round(args.rate * args.longest) or 1000, args.seed, args.ports)
     print(findings)
     return 1 if findings.wrong else 0
 
