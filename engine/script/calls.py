@@ -16,7 +16,7 @@ from engine.script.formats import compile_format
 from engine.script.nodes import Pos
 from engine.script.posix_regex import compile_posix
 from engine.script.spellings import NUMBERS
-from engine.script.unit import Unit, error_at
+from engine.script.unit import Unit, Unjudged, error_at
 from engine.script.varspec import VarSpec, parse_format
 
 
@@ -161,6 +161,10 @@ class Calls:
                 raise error_at(error, pos) from None
             except (ValueError, ScriptError) as error:
                 raise error_at(ConfigError(str(error)), pos) from None
+            except Exception as error:
+                if self.unit.fixups:
+                    raise
+                raise Unjudged(str(error)) from None
         return self._literal(param, value, hint)
 
     def _literal(self, param: ParamDecl, value: Any, hint: str) -> str:

@@ -79,7 +79,9 @@ def judge_names(server: Any, tree: nodes.Script, errors: list[ConfigError], core
     What stands on a line with a mistake in its syntax is not judged: it was put together from what could be read.
     """
     registry: Registry = server.registry
-    registry.mpaths = [str(param.value) for param in tree.globals if param.name == "mpath"]
+    registry.mpaths = [
+        str(param.value.value) for param in tree.globals if param.name == "mpath" and isinstance(param.value, nodes.Const)
+    ]
     registry.load_core(core)
     known, found = load_modules(registry, tree)
     found += _step(Compiler(server, registry, tree, Settings(), known=known, fixups=False).compile)

@@ -56,6 +56,10 @@ def title_of(kind: str, name: str) -> str:
     return f"{TITLES[kind]}[{name}]" if name else TITLES[kind]
 
 
+class Unjudged(ConfigError):
+    """Whether it is a mistake only the initialised module could say: never reported."""
+
+
 class Unit:
     """One script being compiled."""
 
@@ -118,6 +122,8 @@ class Unit:
     # ------------------------------------------------------------------------------------------------------- errors
     def report(self, error: ConfigError, pos: Pos | None = None) -> None:
         """Note an error; the place is added when it has none. The same one is noted once."""
+        if isinstance(error, Unjudged):
+            return
         if pos is not None and not error.line:
             error.file, error.line, error.column, error.end_column = pos.file, pos.line, pos.column, pos.end_column
         key = (error.file, error.line, error.column, error.message)
@@ -140,6 +146,10 @@ class Unit:
             bound = self.binder.bind(spec, pos)
         except ConfigError as error:
             raise error_at(error, pos) from None
+        except Exception as error:
+            if self.fixups:
+                raise
+            raise Unjudged(str(error)) from None
         if bound.deprecated:
             self.warn(pos, f"{bound.text} is deprecated, write {bound.deprecated}")
         return bound
