@@ -54,12 +54,13 @@ class DialogBase(Module):
     rr: Rr | None = wants("rr")
 
     enable_stats = modparam(int, 1, effect="counting costs nothing worth switching off")
-    hash_size = modparam(int, 4096, parse=power_of_two, help="entries of the hash over Call-IDs; it is part of the ids in a database")
+    hash_size = modparam(int, 4096, parse=power_of_two, help="entries of the hash over Call-IDs: part of the ids in a database")
     log_profile_hash_size = modparam(int, 4, min=1, effect="profiles are looked up by name")
     rr_param = modparam(str, "did", help="parameter of Record-Route with the id of the dialog")
     default_timeout = modparam(int, 43200, min=1, help="seconds a dialog may last when the script sets nothing else")
     dlg_extra_hdrs = modparam(str, "", help="header lines for the BYEs made here")
-    dlg_match_mode = modparam(int, DID_FALLBACK, choices=(0, 1, 2), help="0 by id only, 1 else by Call-ID and tags, 2 by those only")
+    dlg_match_mode = modparam(
+        int, DID_FALLBACK, choices=(0, 1, 2), help="0 by id only, 1 else by Call-ID and tags, 2 by those only")
     delete_delay = modparam(int, 0, min=0, help="seconds an ended dialog still matches late requests")
     options_ping_interval = modparam(int, 30, min=1, help="seconds between two OPTIONS to a leg")
     reinvite_ping_interval = modparam(int, 300, min=1, help="seconds between two re-INVITEs to a leg")

@@ -93,7 +93,8 @@ class Dialog:
 
     __slots__ = (
         "entry", "ident", "did", "db_id", "call_id", "from_uri", "to_uri", "state", "legs", "answered", "flags", "user_flags",
-        "mod_flags", "lifetime", "expires", "options_at", "reinvite_at", "delete_delay", "created", "started", "ended", "end_reason", "values",
+        "mod_flags", "lifetime", "expires", "options_at", "reinvite_at", "delete_delay", "created", "started", "ended",
+        "end_reason", "values",
         "links", "on_answer", "on_timeout", "on_hangup", "transaction", "branches_seen", "foreign_routes", "refs", "watchers",
         "slots", "ending", "stored", "changed", "delay", "forgotten",
     )

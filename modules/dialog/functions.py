@@ -50,8 +50,9 @@ class DialogFunctions(DialogVariables):
 
     @function(REQUEST, name="create_dialog")
     def _create_dialog(self, ctx: Context, flags: str | None = None) -> int:
-        """Make the dialog of an initial INVITE. flags: B BYE both sides when its time is over, P p ping caller, callee with OPTIONS,
-        R r with re-INVITE, E end it after a race. 1 also when there is one (its flags are set anew), -1 for other requests."""
+        """Make the dialog of an initial INVITE. flags: B BYE both sides when its time is over, P p ping caller, callee with
+        OPTIONS, R r with re-INVITE, E end it after a race. 1 also when there is one (its flags are set anew), -1 for other
+        requests."""
         return DialogCalls.create_dialog(self, ctx, flags)
 
     @function(REQUEST, mode=match_mode, name="match_dialog")
@@ -62,8 +63,8 @@ class DialogFunctions(DialogVariables):
 
     @function(ALL_ROUTES, id_type=id_type)
     def load_dialog_ctx(self, ctx: Context, dialog: str, id_type: str | None = None) -> int:
-        """Work with another dialog until unload_dialog_ctx(). dialog: a Call-ID, with id_type did an id. -1: no such dialog, or one
-        is loaded already."""
+        """Work with another dialog until unload_dialog_ctx(). dialog: a Call-ID, with id_type did an id. -1: no such dialog, or
+        one is loaded already."""
         run = self.run_of(ctx)
         if run.loaded is not None:
             self.log.error("load_dialog_ctx: a dialog is loaded already, unload_dialog_ctx() lets go of it")
@@ -133,10 +134,10 @@ class DialogFunctions(DialogVariables):
         return 1 if found is not None and dialog is not None and self.is_in(dialog, found, value) else -1
 
     @function(ALL_ROUTES, writable=("size",))
-    def get_profile_size(self, ctx: Context, profile: str, value: str | None = None, size: Var | None = None) -> int:
+    def get_profile_size(self, ctx: Context, profile: str, value: str | None, size: Var) -> int:
         """How many dialogs are in a profile (with that value). -1: no such profile."""
         found = self._known_profile(profile)
-        if found is None or size is None or size.set is None:
+        if found is None or size.set is None:
             return -1
         size.set(ctx, self.profile_size(found, value))
         return 1
@@ -273,12 +274,10 @@ class DialogFunctions(DialogVariables):
         return self._give_jsons(ctx, self._with_value(name, value.get(ctx)), out_avp, dlg_no)
 
     @function(ALL_ROUTES, writable=("out_avp", "dlg_no"), out_avp="avp")
-    def get_dialogs_by_profile(
-        self, ctx: Context, name: str, value: str | None = None, out_avp: Var | None = None, dlg_no: Var | None = None,
-    ) -> int:
+    def get_dialogs_by_profile(self, ctx: Context, name: str, value: str | None, out_avp: Var, dlg_no: Var) -> int:
         """The same for a profile (with that value)."""
         profile = self._known_profile(name)
-        if profile is None or out_avp is None or dlg_no is None:
+        if profile is None:
             return -1
         return self._give_jsons(ctx, [one for one in self._living() if self.is_in(one, profile, value)], out_avp, dlg_no)
 
@@ -349,8 +348,8 @@ class DialogFunctions(DialogVariables):
 
     @function(REQUEST | FAILURE | ONREPLY | BRANCH | LOCAL)
     def dlg_inc_cseq(self, ctx: Context, tag: str | None = None, inc: int | None = None) -> int:
-        """Count up (or down) the CSeq of requests towards the callee with a tag, by default the To tag of the message. -1: no such
-        callee, -2 no dialog."""
+        """Count up (or down) the CSeq of requests towards the callee with a tag, by default the To tag of the message. -1: no
+        such callee, -2 no dialog."""
         dialog = self.get(ctx)
         if dialog is None:
             return -2

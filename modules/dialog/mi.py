@@ -154,7 +154,8 @@ class DialogMi(DialogFunctions):
 
     @mi_command("dlg_set_profile", help="puts a dialog into a profile", recipes=_SET)
     async def mi_set_profile(
-        self, profile: str, dlg_id: str | None = None, value: str | None = None, clear_values: int = 0, DID: str | None = None,  # noqa: N803
+        self, profile: str, dlg_id: str | None = None, value: str | None = None, clear_values: int = 0,
+        DID: str | None = None,  # noqa: N803
     ) -> None:
         """dlg_id (or DID): id or Call-ID. 404: no such dialog, 400: no such profile."""
         await self._change_profile(dlg_id or DID, profile, lambda dialog, found: (
@@ -162,7 +163,8 @@ class DialogMi(DialogFunctions):
 
     @mi_command("set_dlg_profile", help="dlg_set_profile under the name the manual has for it", recipes=_SET_TOO)
     async def mi_set_profile_too(
-        self, profile: str, dlg_id: str | None = None, value: str | None = None, clear_values: int = 0, DID: str | None = None,  # noqa: N803
+        self, profile: str, dlg_id: str | None = None, value: str | None = None, clear_values: int = 0,
+        DID: str | None = None,  # noqa: N803
     ) -> None:
         """As dlg_set_profile."""
         await self.mi_set_profile(profile, dlg_id, value, clear_values, DID)
@@ -204,9 +206,9 @@ class DialogMi(DialogFunctions):
     async def mi_sequential(
         self, callid: str, method: str = "INVITE", mode: str = "caller", body: str = "none", headers: str = "",
     ) -> dict[str, Any]:
-        """mode: caller, callee, challenge[-caller|-callee]: the body of the answer goes on to the other side, whose answer counts.
-        body: none, inbound, outbound, custom:TYPE:BODY. Errors: 400 bad mode or body, 404 no dialog, 406 only INVITE and UPDATE can
-        challenge, 408 no answer, 500 not sent."""
+        """mode: caller, callee, challenge[-caller|-callee]: the body of the answer goes on to the other side, whose answer
+        counts. body: none, inbound, outbound, custom:TYPE:BODY. Errors: 400 bad mode or body, 404 no dialog, 406 only INVITE
+        and UPDATE can challenge, 408 no answer, 500 not sent."""
         to_callee, challenge = _mode(mode)
         kind, text = _body(body)
         if challenge and method.upper() not in ("INVITE", "UPDATE"):

@@ -18,8 +18,8 @@ class DialogRouting(DialogStorage):
 
     @function(REQUEST)
     def validate_dialog(self, ctx: Context) -> int:
-        """1: the request fits its dialog; -1 its CSeq does not rise (an ACK's is not its INVITE's), -2 its remote target is not the
-        Contact of the leg, -3 its Route set is another, -4 no dialog."""
+        """1: the request fits its dialog; -1 its CSeq does not rise (an ACK's is not its INVITE's), -2 its remote target is not
+        the Contact of the leg, -3 its Route set is another, -4 no dialog."""
         dialog, to = self.get(ctx), self.leg_of(ctx)
         if dialog is None or not 0 <= to < len(dialog.legs):
             self.log.error("validate_dialog: the request belongs to no dialog")
@@ -74,7 +74,7 @@ class DialogRouting(DialogStorage):
 
     @function(REQUEST)
     def fix_route_dialog(self, ctx: Context) -> int:
-        """Send the request where its dialog says: Request-URI, Route set and next hop are those of the leg. -1 without a dialog."""
+        """Send the request where its dialog says: Request-URI, Route set, next hop are those of the leg. -1 without a dialog."""
         dialog, to = self.get(ctx), self.leg_of(ctx)
         if dialog is None or not 0 <= to < len(dialog.legs):
             return -1

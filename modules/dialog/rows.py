@@ -45,7 +45,7 @@ def _escape(text: str) -> str:
 def pack(pairs: Iterable[tuple[str, Value]]) -> str:
     """Pairs as the columns hold them."""
     return "".join([
-        f"{_escape(name)}#{_NUMBER}#{int(value)}|" if isinstance(value, int) else f"{_escape(name)}#{_TEXT}#{_escape(value or '')}|"
+        f"{_escape(name)}#" + (f"{_NUMBER}#{int(value)}|" if isinstance(value, int) else f"{_TEXT}#{_escape(value or '')}|")
         for name, value in pairs
     ])
 

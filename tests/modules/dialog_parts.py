@@ -19,16 +19,16 @@ INSIDE = "if (has_totag()) { loose_route(); t_relay(); exit; }\nif (is_method(\"
 
 
 class Phones(Harness):
-    """A script with dialog. main: what the request route does with a new INVITE, inside: with requests inside a dialog; more: other
-    routes; params: lines in front of loadmodule "dialog.so" and behind."""
+    """A script with dialog. main: what the request route does with a new INVITE, inside: with requests inside a dialog; more:
+    other routes; before, params: lines in front of the modules and behind them."""
 
     def __init__(
         self, main: str = "create_dialog(); record_route(); t_relay();", inside: str = INSIDE, more: str = "", params: str = "",
         before: str = "", **options: Any,
     ) -> None:
         self.branch = 0
-        super().__init__(
-            f'{before}{MODULES}loadmodule "dialog.so"\n{params}\nroute {{\n{inside}{main}\n}}\n{more}\n', preamble=True, **options)
+        text = f'{before}{MODULES}loadmodule "dialog.so"\n{params}\nroute {{\n{inside}{main}\n}}\n{more}\n'
+        super().__init__(text, preamble=True, **options)
 
     @property
     def module(self) -> Any:

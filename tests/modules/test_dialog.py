@@ -298,7 +298,8 @@ def test_delete_delay_keeps_an_ended_dialog_findable() -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_race_of_cancel_and_200_ends_the_call(when: str) -> None:
-    with Phones('create_dialog("E"); record_route(); t_relay();', params='modparam("dialog", "race_condition_timeout", 2)') as server:
+    params = 'modparam("dialog", "race_condition_timeout", 2)'
+    with Phones('create_dialog("E"); record_route(); t_relay();', params=params) as server:
         invite = server.invite()
         cancel = make_request("CANCEL", BOB_URI, branch=f"z9hG4bK-n{server.branch}")
         if when == "before":
@@ -526,8 +527,10 @@ def test_json_of_a_dialog() -> None:
 
 def test_mi_refuses_what_it_cannot_find() -> None:
     with Phones() as server:
-        for command, params in (("dlg_end_dlg", {"dialog_id": "x"}), ("dlg_list", {"callid": "x"}), ("profile_get_size", {"profile": "x"}),
-                                ("dlg_send_sequential", {"callid": "x"}), ("dlg_cluster_sync", {}), ("dlg_db_sync", {})):
+        for command, params in (
+            ("dlg_end_dlg", {"dialog_id": "x"}), ("dlg_list", {"callid": "x"}), ("profile_get_size", {"profile": "x"}),
+            ("dlg_send_sequential", {"callid": "x"}), ("dlg_cluster_sync", {}), ("dlg_db_sync", {}),
+        ):
             with pytest.raises(MiError):
                 server.mi(command, params)
 

@@ -46,8 +46,8 @@ def test_without_a_dialog_functions_say_so() -> None:
              'unset_dlg_profile("inbound")', "validate_dialog()", "fix_route_dialog()", "dlg_on_answer()", "dlg_on_hangup()",
              "dlg_on_timeout()", 'dlg_send_sequential("INFO", "caller")', "dlg_inc_cseq()", "unload_dialog_ctx()",
              'load_dialog_ctx("nobody")', "match_dialog()")
-    with Phones(rc(*calls) + 'xlog("XL|$DLG_status $DLG_did $DLG_json $dlg_val(x) $DLG_flags $DLG_del_delay $DLG_timeout\\n"); exit;',
-                params=PROFILES) as server:
+    shown = 'xlog("XL|$DLG_status $DLG_did $DLG_json $dlg_val(x) $DLG_flags $DLG_del_delay $DLG_timeout\\n"); exit;'
+    with Phones(rc(*calls) + shown, params=PROFILES) as server:
         server.send(make_request("INVITE"))
         assert server.xlog() == [
             *"-1 -1 -1 -1 -1 -2 -1 -1 -1 -4 -1 -1 -1 -1 -1 -2 -1 -1 -1".split(), " ".join(["<null>"] * 7)]
@@ -80,7 +80,8 @@ def test_profiles_count_and_let_go() -> None:
            'set_dlg_profile("caller")', 'set_dlg_profile("nope")', 'is_in_profile("caller")', 'is_in_profile("caller", "x")',
            'is_in_profile("caller", "y")', 'is_in_profile("inbound", "whatever")', 'is_in_profile("callee")')
         + 'get_profile_size("caller", , $var(n)); xlog("XL|all $var(n)\\n"); get_profile_size("caller", "x", $var(n));'
-        + 'xlog("XL|x $var(n)\\n"); set_dlg_profile("caller", "z", 1); get_profile_size("caller", , $var(n)); xlog("XL|$var(n)\\n");'
+        + 'xlog("XL|x $var(n)\\n"); set_dlg_profile("caller", "z", 1); get_profile_size("caller", , $var(n));'
+        + 'xlog("XL|$var(n)\\n");'
         + rc('unset_dlg_profile("caller", "x")', 'unset_dlg_profile("callee")'))
     with Phones(main, params=PROFILES) as server:
         first = server.call(call_id="one")
@@ -205,7 +206,8 @@ def test_questions_about_other_dialogs() -> None:
 
 
 @pytest.mark.parametrize("call", [
-    'get_dialog_info("a", $var(x), "b", $var(y), $var(n))', 'get_dialog_vals($var(a), $avp(b), "x")', 'load_dialog_ctx("a", "other")',
+    'get_dialog_info("a", $var(x), "b", $var(y), $var(n))', 'get_dialog_vals($var(a), $avp(b), "x")', 'get_profile_size("x")',
+    'load_dialog_ctx("a", "other")', 'get_dialogs_by_profile("x", "y", $avp(z))',
     'dlg_send_sequential("INFO", "somebody")',
 ])
 def test_bad_arguments_are_refused_at_load(call: str) -> None:
@@ -230,7 +232,8 @@ def test_sequential_requests_from_a_script() -> None:
 
 def test_dlg_inc_cseq_counts_up_what_follows() -> None:
     inside = """if (has_totag()) { loose_route();
-        if (is_method("INFO")) { dlg_inc_cseq(); xlog("XL|$retcode\\n"); dlg_inc_cseq("b1", 10); dlg_inc_cseq("x"); xlog("XL|$retcode\\n"); }
+        if (is_method("INFO")) { dlg_inc_cseq(); xlog("XL|$retcode\\n"); dlg_inc_cseq("b1", 10); dlg_inc_cseq("x");
+            xlog("XL|$retcode\\n"); }
         t_relay(); exit; }"""
     with Phones(inside=inside) as server:
         invite = server.call()
@@ -277,7 +280,7 @@ def test_sequential_requests_over_mi() -> None:
             "callid": "call-1", "mode": "callee", "method": "INFO", "body": "custom:text/plain:a:b", "headers": "X-Y: z",
         }, (202, "")) == {"Code": 202, "Reason": "Reason"}
         info = [one for one in server.sent if one.text.startswith("INFO")][-1]
-        assert (info.header("Content-Type"), info.header("X-Y"), info.text.rpartition("\r\n\r\n")[2]) == ("text/plain", "z", "a:b")
+        assert (info.header("Content-Type"), info.header("X-Y")) == ("text/plain", "z") and info.text.endswith("\r\n\r\na:b")
         for bad, code in (({"mode": "x"}, 400), ({"body": "x"}, 400), ({"mode": "challenge", "method": "INFO"}, 406)):
             with pytest.raises(MiError) as error:
                 server.mi("dlg_send_sequential", {"callid": "call-1", **bad})
@@ -292,12 +295,13 @@ def test_lists_over_mi() -> None:
         part = server.mi("dlg_list", {"index": 1, "counter": 2})
         assert part["count"] == 4 and len(part["Dialogs"]) == 2
         one = server.mi("dlg_list", {"callid": "c2"})["Dialog"]
-        assert one["callid"] == "c2" and one["caller_bind_addr"] == "udp:127.0.0.1:5060" and one["CALLEES"][0]["callee_tag"] == "b1"
+        assert (one["callid"], one["caller_bind_addr"], one["CALLEES"][0]["callee_tag"]) == ("c2", "udp:127.0.0.1:5060", "b1")
         assert server.mi("dlg_list", {"callid": "c2", "from_tag": "a1"})["Dialog"] == one
         with pytest.raises(MiError):
             server.mi("dlg_list", {"callid": "c2", "from_tag": "x"})
         server.mi("dlg_push_var", {"dlg_val_name": "n", "dlg_val_value": "v", "DID": ["c1", one["ID"], "nobody"]})
-        with_value = [each["callid"] for each in server.mi("dlg_list_ctx")["Dialogs"] if each["context"].get("values") == [{"n": "v"}]]
+        listed = server.mi("dlg_list_ctx")["Dialogs"]
+        with_value = [each["callid"] for each in listed if each["context"].get("values") == [{"n": "v"}]]
         assert sorted(with_value) == ["c1", "c2"]
 
 

@@ -96,8 +96,10 @@ def test_realtime_follows_the_call(database: Path) -> None:
         server.from_alice("ACK", invite, cseq=7)
         server.from_alice("INFO", invite, cseq=9)
         server.settle()
-        assert rows(database, "state, from_tag, to_tag, callee_cseq, caller_contact, callee_contact, caller_sock, callee_sock") == [
-            (4, "a1", "b1", "9", "sip:alice@127.0.0.1:5070", "sip:bob@127.0.0.1:5090", "udp:127.0.0.1:5060", "udp:127.0.0.1:5060")]
+        columns = "state, from_tag, to_tag, callee_cseq, caller_contact, callee_contact, caller_sock, callee_sock"
+        here = "udp:127.0.0.1:5060"
+        assert rows(database, columns) == [
+            (4, "a1", "b1", "9", "sip:alice@127.0.0.1:5070", "sip:bob@127.0.0.1:5090", here, here)]
         server.hang_up(invite, 10)
         server.settle()
         assert rows(database) == []
