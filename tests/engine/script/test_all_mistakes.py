@@ -129,8 +129,8 @@ def test_the_whole_message() -> None:
 def test_what_only_an_initialised_module_knows_is_not_judged_before(tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text(
         '"""late: its fixup needs what mod_init makes."""\nfrom engine.module import ALL_ROUTES, Context, Module, function\n\n'
-        "READY: list[str] = []\n\n\nclass Late(Module):\n    @function(ALL_ROUTES, name=lambda text: READY[0] + text)\n"
-        '    def greet(self, ctx: Context, name: str) -> int:\n        """Say hello."""\n        return 1\n\n\nexports = Late\n')
+        "READY: list[str] = []\n\n\nclass Late(Module):\n    @function(ALL_ROUTES, who=lambda text: READY[0] + text)\n"
+        '    def greet(self, ctx: Context, who: str) -> int:\n        """Say hello."""\n        return 1\n\n\nexports = Late\n')
     late = f'mpath="{tmp_path}/"\nloadmodule "late.so"\n'
     found = told(MODULES + late + 'route {\ngreet("you");\nt_relai();\n$ru == 5;\n}\n')
     assert [line for line, _, _ in found] == [10, 11]
