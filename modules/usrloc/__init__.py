@@ -121,7 +121,8 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
                 for domain in self.domains.values():
                     await self._open(domain)
             except DbError as error:
-                raise ConfigError(f"usrloc: database {url}: {error}") from None
+                text = str(error)
+                raise ConfigError(f"usrloc: {text}" if str(url) in text else f"usrloc: database {url}: {text}") from None
         if self._writer is not None:
             self._writer.connection = self._connection
             self._writer.begin()

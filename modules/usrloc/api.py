@@ -86,8 +86,12 @@ class Udomain(Protocol):
     def update(self, record: Any, contact: Any, fields: dict[str, Any]) -> None:
         """Change a stored contact, keep the order by q, raise CONTACT_UPDATE."""
 
-    def delete(self, record: Any, contact: Any) -> None:
-        """Remove a contact; the last one takes the record along. Raises CONTACT_DELETE, AOR_DELETE."""
+    def delete(self, record: Any, contact: Any, keep: bool = False) -> None:
+        """Remove a contact; the last one takes the record along, unless keep puts that off to release(). Raises CONTACT_DELETE,
+        AOR_DELETE."""
+
+    def release(self, record: Any) -> None:
+        """The end of a series of changes: a record without contacts goes. Raises AOR_DELETE."""
 
     def delete_aor(self, aor: str) -> bool:
         """Remove all contacts of an AoR."""

@@ -147,9 +147,16 @@ class Domain:
         if self.sink is not None and not (contact.flags & FL_MEM and contact.state == CS_NEW):
             self.sink.changed(record, contact)
 
-    def delete(self, record: Record, contact: Contact) -> None:
-        """Remove a contact; the last one takes the record along. A contact that is gone already is no error."""
-        self._remove(record, contact, DELETE)
+    def delete(self, record: Record, contact: Contact, keep: bool = False) -> None:
+        """Remove a contact; the last one takes the record along. A contact that is gone already is no error.
+
+        keep: more is to come, the record stays until release().
+        """
+        self._remove(record, contact, DELETE, keep)
+
+    def release(self, record: Record) -> None:
+        """The end of a series of changes: a record without contacts goes."""
+        self._drop_empty(record)
 
     def delete_aor(self, aor: str) -> bool:
         """Remove all contacts of an AoR; False when it is not there."""
@@ -282,7 +289,7 @@ class Domain:
             for contact in record.contacts:
                 self._watch(contact)
 
-    def _remove(self, record: Record, contact: Contact, kind: str) -> None:
+    def _remove(self, record: Record, contact: Contact, kind: str, keep: bool = False) -> None:
         if contact not in record.contacts:
             return
         first = self._first(record)
@@ -295,7 +302,7 @@ class Domain:
         self._news.contact(kind, record, contact)
         if self.sink is not None:
             self.sink.removed(record, contact)
-        if not record.contacts:
+        if not keep:
             self._drop_empty(record)
 
     def _drop_empty(self, record: Record) -> None:

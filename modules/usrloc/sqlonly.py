@@ -148,9 +148,12 @@ class SqlDomain(Domain):
         self._wait(self._database().update(self.name, values, [Where(self._rows.key, "=", key)]))
         contact.state = CS_SYNC
 
-    def delete(self, record: Record, contact: Contact) -> None:
-        """Delete a row."""
+    def delete(self, record: Record, contact: Contact, keep: bool = False) -> None:
+        """Delete a row. keep changes nothing: an AoR without rows is gone."""
         self._take(record, contact, DELETE)
+
+    def release(self, record: Record) -> None:
+        """Nothing is kept between two changes."""
 
     def _take(self, record: Record, contact: Contact, kind: str) -> None:
         if contact not in record.contacts:

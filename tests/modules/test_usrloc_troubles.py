@@ -360,6 +360,16 @@ def test_start_up_errors_say_what_to_do(database: Path) -> None:
         assert expected in text and "usrloc" in text, text
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "mysql"])
+def test_a_server_that_is_not_there_at_start(scheme: str) -> None:
+    with pytest.raises((ConfigError, ConfigErrors)) as caught:
+        Harness(REGISTRAR.replace("db_sqlite", f"db_{scheme}").format(params=(
+            f'modparam("usrloc", "working_mode_preset", "{THROUGH}")\n'
+            f'modparam("usrloc", "db_url", "{scheme}://bob:geheim@127.0.0.1:1/x")')))
+    text = str(caught.value)
+    assert f"usrloc: {scheme}://bob:***@127.0.0.1:1/x: cannot connect" in text and "geheim" not in text
+
+
 def test_modes_that_make_no_sense_are_put_right_with_a_warning(database: Path) -> None:
     def warnings(*params: tuple[str, str]) -> tuple[str, bool]:
         lines = "\n".join(f'modparam("usrloc", "{name}", "{value}")' for name, value in params)
