@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.errors import MiError
 from engine.module import Module, mi_command
+from engine.transport.address import one_form, plain_ip
 from engine.transport.blacklists import Blacklist, Rule
 
 _PROTOCOLS: Final = ("udp", "tcp", "tls", "sctp", "ws", "wss")
@@ -40,7 +41,7 @@ class BlacklistCommands(Module):
 
     def _rule(self, found: Blacklist, rule: Rule) -> dict[str, Any]:
         shown: dict[str, Any] = {
-            "flags": int(rule.negated), "IP": str(rule.net.network_address), "Mask": str(rule.net.netmask),
+            "flags": int(rule.negated), "IP": one_form(str(rule.net.network_address)), "Mask": one_form(str(rule.net.netmask)),
             "Proto": rule.proto or "any", "Port": rule.port,
         }
         if rule.pattern:
@@ -73,10 +74,9 @@ class BlacklistCommands(Module):
 
     def _destination(self, ip: str, proto: str | None) -> tuple[str, str]:
         """(address, protocol), checked."""
-        try:
-            address = str(ipaddress.ip_address(ip.strip("[]")))
-        except ValueError:
-            raise MiError(400, "Missing or bad IP") from None
+        address = plain_ip(ip)
+        if address is None:
+            raise MiError(400, "Missing or bad IP")
         wanted = (proto or "").lower()
         if wanted in ("", "any"):
             return address, ""

@@ -1,14 +1,15 @@
 """Addresses as text: where a message goes, and the small questions about hosts that everybody asks.
 
-IP addresses are plain text in canonical form, IPv6 without brackets; brackets are put on where one is printed before a
-port or in a URI.
+IP addresses are plain text in one form each, IPv6 without brackets, all eight groups written out in upper case (as OpenSIPS
+prints them: scripts compare `$si` with that); brackets are put on where one is printed before a port or in a URI.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
+import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "sctp": 5060, "tls": 5061, "ws": 80, "wss": 443}
@@ -42,14 +43,28 @@ def is_ipv6(host: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
+def one_form(ip: str) -> str:
+    """An address in the form all of ours have, from any other without brackets. OSError: it is none (IPv4 is not looked at)."""
+    if ":" not in ip:
+        return ip
+    return ":".join([f"{group:X}" for group in struct.unpack("!8H", socket.inet_pton(socket.AF_INET6, ip))])
+
+
+def local_address(sock: socket.socket) -> tuple[str, int]:
+    """Address and port a socket of the system is bound to."""
+    ip, port = sock.getsockname()[:2]
+    return one_form(ip), port
+
+
 def plain_ip(host: str) -> str | None:
-    """The address in canonical text without brackets when host is one, else None."""
+    """The address in our form of text without brackets when host is one, else None."""
     if _IPV4.match(host):
         return host
     if ":" in host:
         try:
-            return str(ipaddress.IPv6Address(host[1:-1] if host[:1] == "[" else host))
-        except ValueError:
+            return one_form(host[1:-1] if host[:1] == "[" else host)
+        except OSError:
             return None
     return None
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import ipaddress
 import socket
 import struct
 from pathlib import Path
 from typing import Final
 
 from engine.errors import ConfigError
-from engine.transport.address import plain_ip
+from engine.transport.address import one_form, plain_ip
 
 _SIOCGIFADDR: Final = 0x8915
 
@@ -35,7 +34,7 @@ def _ipv6_of(interface: str) -> list[str]:
     for line in lines:
         digits, _, _, scope, _, name = line.split()
         if name == interface and scope != "20":
-            found.append(str(ipaddress.IPv6Address(int(digits, 16))))
+            found.append(one_form(":".join(digits[at:at + 4] for at in range(0, 32, 4))))
     return found
 
 
@@ -60,4 +59,4 @@ def addresses_of(host: str) -> list[str]:
         known = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
         raise ConfigError(f"could not resolve listening address {host!r}") from None
-    return [str(known[0][4][0])]
+    return [one_form(str(known[0][4][0]))]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import TransportError
 from engine.sip.framing import KEEPALIVE, PONG
-from engine.transport.address import bracketed
+from engine.transport.address import bracketed, local_address
 from engine.transport.sockets import E_SEND, Failed, ListenSocket, Receiver
 from engine.transport.tcp import CLOSED, OPEN, Connection, TcpSettings, TcpTransport
 from engine.transport.tls import TlsError, TlsPolicy, TlsSession, hello_context
@@ -98,7 +98,7 @@ class LayeredConnection(Connection):
     def established(self) -> None:
         """The TCP connection is there: begin the handshakes."""
         self.state = OPEN
-        self.local_ip, self.local_port = self._sock.getsockname()[:2]
+        self.local_ip, self.local_port = local_address(self._sock)
         self._owner.loop.add_reader(self._sock.fileno(), self._readable)
         self._handshake_by = self._owner.now() + self._owner.settings.handshake_timeout
         if self.tls is None:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.transport.address import DEFAULT_PORTS, Target, plain_ip
+from engine.transport.address import DEFAULT_PORTS, Target, one_form, plain_ip
 
 if TYPE_CHECKING:
     import dns.asyncresolver
@@ -135,7 +135,8 @@ class Resolver:
     """Names to addresses for one server.
 
     wait(awaitable): result of an awaitable, called from script code (Workers.wait). usable(proto): is a protocol loaded;
-    others are left out of what NAPTR offers. default_port(proto): the port of destinations that name none. stats: counts queries and slow ones, or None.
+    others are left out of what NAPTR offers. default_port(proto): the port of destinations that name none.
+    stats: counts queries and slow ones, or None.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class Resolver:
             return local
         found = [str(record[0]) for record in await self._ask(host, "A")]
         if self.try_ipv6:
-            found += [str(record[0]) for record in await self._ask(host, "AAAA")]
+            found += [one_form(str(record[0])) for record in await self._ask(host, "AAAA")]
         return found
 
     def _local(self, host: str) -> list[str] | None:

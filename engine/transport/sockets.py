@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
 from engine.errors import ConfigError, TransportError
-from engine.transport.address import DEFAULT_PORTS, Target, bracketed, is_ipv4, is_ipv6, plain_ip, same_family, split_host_port
+from engine.transport.address import DEFAULT_PORTS, Target, bracketed, is_ipv4, is_ipv6, local_address, plain_ip, same_family, split_host_port
 from engine.transport.interfaces import addresses_of
 
 # receive(data, source ip, source port, socket, connection or None)
@@ -296,7 +296,7 @@ class Sockets:
         with system.socket(family, system.SOCK_DGRAM) as probe:
             try:
                 probe.connect((ip, 9))
-                source = probe.getsockname()[0]
+                source, _ = local_address(probe)
             except OSError:
                 return None
         for socket in self.all:

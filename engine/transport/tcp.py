@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from engine.errors import TransportError
 from engine.sip.framing import KEEPALIVE, PONG, FramingError, StreamFramer
+from engine.transport.address import local_address, one_form
 from engine.transport.sockets import E_SEND, Failed, ListenSocket, Receiver
 
 _READ: Final = 65536
@@ -78,7 +79,7 @@ class Connection:
         self.port = port
         self.socket = listener
         """The ListenSocket it belongs to."""
-        self.local_ip, self.local_port = sock.getsockname()[:2]
+        self.local_ip, self.local_port = local_address(sock)
         self.state = OPEN if incoming else CONNECTING
         self.incoming = incoming
         self.aliases: list[int] = []
@@ -172,7 +173,7 @@ class Connection:
     def established(self) -> None:
         """The connection is there."""
         self.state = OPEN
-        self.local_ip, self.local_port = self._sock.getsockname()[:2]
+        self.local_ip, self.local_port = local_address(self._sock)
         self._owner.loop.add_reader(self._sock.fileno(), self._readable)
         self._owner.opened(self)
 
@@ -302,7 +303,7 @@ class TcpSocket(ListenSocket):
             except OSError as error:
                 self._owner.warn("accept on %s failed: %s", self.name, error.strerror)
                 return
-            self._owner.accepted(sock, str(peer[0]), int(peer[1]), self)
+            self._owner.accepted(sock, one_form(str(peer[0])), int(peer[1]), self)
 
     def send(self, data: bytes, ip: str, port: int) -> None:
         """Send to an address over an open or a new connection."""

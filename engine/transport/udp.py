@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, Final
 
 from engine.errors import TransportError
+from engine.transport.address import one_form
 from engine.transport.sockets import E_SEND, ListenSocket, Receiver
 
 BUSY: Final = 0.0003
@@ -108,6 +109,7 @@ class UdpSocket(ListenSocket):
         if sock is None:
             return
         recvfrom = sock.recvfrom
+        ipv6 = ":" in self.ip
         for _ in range(BURST if monotonic() - self._left < BUSY else 1):
             try:
                 data, source = recvfrom(MAX_DATAGRAM)
@@ -120,7 +122,7 @@ class UdpSocket(ListenSocket):
                 continue
             if len(data) < SHORTEST or not source[1]:
                 continue
-            receive(data, source[0], source[1], self, None)
+            receive(data, one_form(source[0]) if ipv6 else source[0], source[1], self, None)
         self._left = monotonic()
 
     def send(self, data: bytes, ip: str, port: int) -> None:

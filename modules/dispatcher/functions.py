@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Final
 
 from engine.module import (
     ALL_ROUTES, BRANCH, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, TIMER, Context, ScriptError, Value, Var, function,
 )
+from engine.transport.address import plain_ip
 from modules.dispatcher.destinations import ACTIVE, INACTIVE, PROBING
 from modules.dispatcher.partitions import Partition
 from modules.dispatcher.selecting import Selecting
@@ -157,8 +157,8 @@ def _pop(avps: dict[str, list[Value]], name: str) -> tuple[bool, Value]:
 
 
 def _address(ip: str) -> str:
-    """An IP address in canonical text. Raises ScriptError."""
-    try:
-        return str(ipaddress.ip_address(ip.strip("[]")))
-    except ValueError:
-        raise ScriptError(f"<{ip}> is no IP address") from None
+    """An IP address in our form of text. Raises ScriptError."""
+    found = plain_ip(ip)
+    if found is None:
+        raise ScriptError(f"<{ip}> is no IP address")
+    return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from engine.errors import MiError
 from engine.module import mi_command
+from engine.transport.address import plain_ip
 from modules.dispatcher.destinations import STATE_NAMES, Destination
 from modules.dispatcher.functions import Functions
 from modules.dispatcher.partitions import Partition
@@ -65,10 +65,9 @@ class Commands(Functions):
         if not attrs:
             raise MiError(500, "Bad attrs value")
         chosen = self._named(partition, 404)
-        try:
-            address = str(ipaddress.ip_address(ip.strip("[]")))
-        except ValueError:
-            raise MiError(404, "destination not found") from None
+        address = plain_ip(ip)
+        if address is None:
+            raise MiError(404, "destination not found")
         self.push_script_attrs(chosen, attrs, address, port, set)
 
 

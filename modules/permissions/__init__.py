@@ -21,6 +21,7 @@ from engine.module import (
 from engine.script import ruri
 from engine.sip.headers import STAR
 from engine.sip.uri import parse_uri
+from engine.transport.address import one_form
 from modules.permissions.addresses import ANY, AddressTable, Entry, Point, read_address, read_protocol, read_row
 from modules.permissions.rules import Rules, allows, read_rules
 from modules.shared.output import put
@@ -338,8 +339,8 @@ class Permissions(Module):
 def _shown(entry: Entry) -> dict[str, Any]:
     network = entry.network
     return {
-        "grp": entry.group, "ip": str(network.network_address),
-        "mask": str(network.max_prefixlen) if entry.is_host else str(network.netmask),
+        "grp": entry.group, "ip": one_form(str(network.network_address)),
+        "mask": str(network.max_prefixlen) if entry.is_host else one_form(str(network.netmask)),
         "port": entry.port, "proto": entry.proto or "any", "pattern": entry.pattern, "context_info": entry.info,
     }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from engine.errors import SipParseError
 from engine.module import ALL_ROUTES, ONREPLY, REQUEST, Context, Static, function
 from engine.sip.uri import parse_uri, try_uri
+from engine.transport.address import plain_ip
 from modules.shared.reg.base import RegBase
 from modules.shared.reg.path import first_hop
 
@@ -71,11 +71,9 @@ class Removal(RegBase):
 
     def _addresses(self, host: str) -> frozenset[str]:
         """The IP addresses of a host; a name is resolved, for which the run waits. Empty when there are none."""
-        bare = host.strip("[]")
-        try:
-            return frozenset((str(ipaddress.ip_address(bare)),))
-        except ValueError:
-            pass
+        ip = plain_ip(host)
+        if ip is not None:
+            return frozenset((ip,))
         uri = try_uri(f"sip:{host}")
         if uri is None:
             return frozenset()

@@ -105,7 +105,7 @@ def test_private_addresses(address: object) -> None:
 
 
 def test_addresses_as_text() -> None:
-    assert is_address("[2001:DB8::1]", "2001:db8::1") and not is_address("host", "1.2.3.4")
+    assert is_address("[2001:db8::1]", "2001:DB8:0:0:0:0:0:1") and not is_address("host", "1.2.3.4")
     assert not is_private("10.0.0.256") and not is_private("[fd00::1]") and is_private("192.0.0.7", True)
     assert source_uri("::1", 5060, "tcp") == "sip:[::1]:5060;transport=tcp"
 

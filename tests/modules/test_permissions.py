@@ -237,7 +237,7 @@ def test_dumps_and_reloads(tmp_path: Path) -> None:
         found = server.mi("subnet_dump", ["two"])
         assert found["part"] == "two"
         assert [(one["ip"], one["mask"]) for one in found["Destinations"]] == [
-            ("10.0.0.0", "255.0.0.0"), ("2001:db8::", "ffff:ffff:ffff::")]
+            ("10.0.0.0", "255.0.0.0"), ("2001:DB8:0:0:0:0:0:0", "FFFF:FFFF:FFFF:0:0:0:0:0")]
         assert said(server) == ["-1"]
         add(tmp_path / "p.sqlite", "address", address("192.0.2.7"))
         assert server.mi("address_reload", ["two"]) == "OK" and said(server) == ["-1"]

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from engine.errors import MiError
 from engine.sip.uri import parse_uri
+from engine.transport.address import bracketed, one_form
 from tests.engine.transport.certificates import Authority
 from tests.engine.transport.live import Datagram, Live, Stream, Web, free_port, trusting
 from tests.helpers import make_reply, make_request
@@ -75,7 +76,7 @@ class Phone:
     def __init__(self, user: str, proto: str, client: Any) -> None:
         self.user, self.proto, self.client = user, proto, client
         host, port = client.local
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = f"{bracketed(one_form(host))}:{port}"
         # As browsers do it: they do not know their address.
         self.sent_by = f"{user}.invalid" if "ws" in proto else self.address
         transport = {"udp": "", "ws": ";transport=ws", "wss": ";transport=ws"}.get(proto, f";transport={proto}")
@@ -112,7 +113,7 @@ class Site:
         certificate, key = authority.issue("server")
         self.ca = authority.ca
         self.host = host
-        self.shown = f"[{host}]" if ":" in host else host
+        self.shown = bracketed(one_form(host))
         self.ports = {proto: free_port(host) for proto in PROTOCOLS}
         sockets = "\n".join(f"socket={proto}:{self.shown}:{port}" for proto, port in self.ports.items())
         self.live = Live(text, folder, sockets=sockets, certificate=certificate, key=key, ca=authority.ca, **marks)

@@ -9,6 +9,7 @@ from engine.module import Module, pvar
 from engine.script.context import BRANCH, ERROR, EVENT, FAILURE, LOCAL, ONREPLY, REQUEST, STARTUP, TIMER, Context
 from engine.script.values import NumberText, TextNumber, Value
 from engine.script.variables.common import PROTOCOLS, one_of, required_text
+from engine.transport.address import bracketed
 
 _FIELDS = ("ip", "port", "proto", "advertised_ip", "advertised_port", "tag", "anycast", "af")
 _KINDS = {
@@ -24,7 +25,7 @@ def _field(socket: Any, name: str | None) -> Value:
     if name is None or name == "forced":
         return socket.name  # type: ignore[no-any-return]
     if name == "ip":
-        return socket.ip  # type: ignore[no-any-return]
+        return bracketed(socket.ip)
     if name == "port":
         return socket.port  # type: ignore[no-any-return]
     if name == "proto":

@@ -22,7 +22,7 @@ def test_ipv6() -> None:
     assert is_ipv6("[2001:db8::1]")
     assert not is_ipv6("1.2.3.4")
     assert not is_ipv6("host:5060")
-    assert plain_ip("[2001:DB8:0:0::1]") == "2001:db8::1"
+    assert plain_ip("[2001:db8:0:0::1]") == "2001:DB8:0:0:0:0:0:1"
     assert plain_ip("2001:db8::g") is None
     assert bracketed("::1") == "[::1]"
     assert bracketed("[::1]") == "[::1]"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from engine.errors import TransportError
+from engine.transport.address import one_form
 from engine.transport.layered import LayeredConnection, LayeredTransport
 from engine.transport.tcp import TcpSettings
 from engine.transport.websocket import WebSocketSession, WebSocketSettings
@@ -123,7 +124,7 @@ def test_both_ends_and_the_same_connection_back(rooms: Callable[..., Room], prot
     assert [data for data, _ in room.got] == [MESSAGE, second]
     accepted = room.got[0][1]
     assert accepted.incoming
-    assert accepted.ip == host
+    assert accepted.ip == one_form(host)
     room.transport.send(MESSAGE, sender.local_ip, sender.local_port, room.socket, accepted.id, None, False)
     room.until(lambda: len(room.got) == 3)
     assert room.got[2][1] is sender

@@ -54,7 +54,7 @@ def test_literals_ask_nobody(loop: asyncio.AbstractEventLoop) -> None:
     assert resolved(resolver, "sip:bob@192.0.2.7") == ["udp:192.0.2.7:5060"]
     assert resolved(resolver, "sip:192.0.2.7:5099;transport=TCP") == ["tcp:192.0.2.7:5099"]
     assert resolved(resolver, "sips:bob@192.0.2.7") == ["tls:192.0.2.7:5061"]
-    assert resolved(resolver, "sip:bob@[2001:db8::7]:5070") == ["udp:[2001:db8::7]:5070"]
+    assert resolved(resolver, "sip:bob@[2001:db8::7]:5070") == ["udp:[2001:DB8:0:0:0:0:0:7]:5070"]
     assert resolved(resolver, "sip:bob@example.com;maddr=192.0.2.8") == ["udp:192.0.2.8:5060"]
     assert resolved(resolver, "sip:bob@192.0.2.7", "tcp") == ["tcp:192.0.2.7:5060"]
     assert resolved(resolver, "tel:+123") == []
@@ -75,7 +75,7 @@ def test_rfc3263_order(loop: asyncio.AbstractEventLoop) -> None:
 
 def test_without_naptr_and_with_ipv6(loop: asyncio.AbstractEventLoop) -> None:
     resolver = made(Zone(), loop, try_naptr=False, try_ipv6=True)
-    assert resolved(resolver, "sip:example.com")[:3] == ["udp:192.0.2.1:5070", "udp:192.0.2.2:5070", "udp:[2001:db8::1]:5070"]
+    assert resolved(resolver, "sip:example.com")[:3] == ["udp:192.0.2.1:5070", "udp:192.0.2.2:5070", "udp:[2001:DB8:0:0:0:0:0:1]:5070"]
 
 
 def test_answers_are_kept_and_asked_once(loop: asyncio.AbstractEventLoop) -> None:

@@ -26,7 +26,7 @@ def names(sockets: Sockets) -> list[str]:
 
 def test_names_and_find() -> None:
     sockets = made()
-    assert names(sockets) == ["udp:192.0.2.1:5060", "tcp:192.0.2.1:5060", "udp:192.0.2.2:5080", "udp:[2001:db8::1]:5060"]
+    assert names(sockets) == ["udp:192.0.2.1:5060", "tcp:192.0.2.1:5060", "udp:192.0.2.2:5080", "udp:[2001:DB8:0:0:0:0:0:1]:5060"]
     first, stream, outside, six = sockets.all
     for text, wanted in (
         ("udp:192.0.2.1:5060", first), ("udp:192.0.2.1", first), ("192.0.2.1:5060", first), ("UDP:192.0.2.1:5060", first),
@@ -77,7 +77,7 @@ def test_advertised_addresses() -> None:
     assert first.via_host == first.uri_host == "192.0.2.1:5060"
     assert first.via_prefix == "Via: SIP/2.0/UDP 192.0.2.1:5060;branch="
     assert outside.via_host == outside.uri_host == "sip.example.net:5070"
-    assert six.via_host == "[2001:db8::1]:5060"
+    assert six.via_host == "[2001:DB8:0:0:0:0:0:1]:5060"
     sockets.advertise("adv.example.com", None)
     assert first.via_host == "adv.example.com:5060"
     assert (outside.via_host, outside.uri_host) == ("adv.example.com:5070", "sip.example.net:5070")
