@@ -304,6 +304,27 @@ def test_a_slice_that_is_broken_off_loses_nothing() -> None:
     asyncio.run(body())
 
 
+def test_scripts_hear_that_the_database_of_sql_only_is_locked(database: Path) -> None:
+    params = (
+        f'modparam("usrloc", "working_mode_preset", "sql-only")\nmodparam("usrloc", "db_url", "sqlite://{database}")\n'
+        'modparam("db_sqlite", "busy_timeout", 10)\nmodparam("registrar", "retry_after", 7)')
+    routes = 'route { if ($rm == "REGISTER") { save("location"); exit; } lookup("location"); sl_send_reply(404, "rc $rc"); }'
+    with Harness(REGISTRAR.partition("route {")[0].format(params=params) + routes) as harness:
+        (reply,) = harness.send(register("bob", C))
+        assert reply.first_line == "SIP/2.0 200 OK"
+        lock = sqlite3.connect(database, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        (reply,) = harness.send(register("bob", C, cseq="2"))
+        assert (reply.first_line, reply.header("Retry-After")) == ("SIP/2.0 500 Server Internal Error", "7")
+        asked = register("bob", C, cseq="3").replace("REGISTER sip:127", "OPTIONS sip:bob@127").replace("3 REGISTER", "3 OPTIONS")
+        (reply,) = harness.send(asked)
+        assert reply.first_line == "SIP/2.0 404 rc -3"
+        lock.execute("ROLLBACK")
+        lock.close()
+        (reply,) = harness.send(register("bob", C, cseq="4"))
+        assert reply.first_line == "SIP/2.0 200 OK"
+
+
 # ---------------------------------------------------------------- what a person is told at start
 
 

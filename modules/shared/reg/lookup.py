@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.errors import DbError
 from engine.module import Branch, Context
 from modules.shared.reg.flags import LookupFlags
 from modules.shared.reg.methods import method_bit
@@ -63,6 +64,9 @@ class Lookup:
                 found = self.find(uri, aor) if other is None else self.find(other, None)
             except Refused as refused:
                 self.mod.log.error("failed to extract Address Of Record from <%s>: %s", other or uri, refused)
+                return ERROR
+            except DbError as error:
+                self.mod.log.error("%s cannot be looked up: %s", other or uri, error)
                 return ERROR
             if found is None:
                 continue
