@@ -18,7 +18,7 @@ class Answering(Module):
     def mod_init(self) -> None:
         self.diary: list[str] = []
         self.server.pre_request.append(self.judge)
-        self.server.post_request.append(lambda ctx: self.diary.append(f"post {ctx.rc}"))
+        self.server.post_request.append(lambda ctx: self.diary.append("post"))
         self.server.response_handlers.append(self.claim)
 
     async def child_init(self) -> None:

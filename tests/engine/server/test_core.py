@@ -43,7 +43,7 @@ def test_event_routes_run_after_the_raising_script() -> None:
         event_route[E_SHOUTED] { note("heard $param(who) $param(2) $rm"); }
     """) as server:
         server.send(make_request())
-        assert diary(server) == ["shouted", "after", "post 1", "heard alice 2 DUMMY"]
+        assert diary(server) == ["shouted", "after", "post", "heard alice 2 DUMMY"]
 
 
 def test_reload_takes_routes_and_refuses_bad_ones() -> None:
@@ -58,12 +58,12 @@ def test_reload_takes_routes_and_refuses_bad_ones() -> None:
         server.send(make_request())
         server.advance(4.5)
         server.advance(1)
-        assert diary(server) == ["new", "post 1", "new timer"]
+        assert diary(server) == ["new", "post", "new timer"]
         server.path.write_text(text.replace("note(", "nothing("))
         with pytest.raises(ConfigErrors):
             server.call(server.server.reload_routes)
         server.send(make_request())
-        assert diary(server)[3:] == ["new", "post 1"]
+        assert diary(server)[3:] == ["new", "post"]
 
 
 def test_an_event_route_that_is_gone_is_logged() -> None:

@@ -42,7 +42,7 @@ def test_a_request_runs_the_route() -> None:
         sent, = server.send(make_request("MESSAGE"), ("127.0.0.1", 5071))
         assert sent.first_line == "SIP/2.0 200 OK"
         assert (sent.ip, sent.port, sent.socket) == ("127.0.0.1", 5071, "udp:127.0.0.1:5060")
-        assert diary(server) == ["MESSAGE sip:bob@example.com 127.0.0.1 5071", "post 1"]
+        assert diary(server) == ["MESSAGE sip:bob@example.com 127.0.0.1 5071", "post"]
         assert count(server, "rcv_requests") == 1
         sent, = server.send(make_request(), to="udp:127.0.0.1:5062")
         assert sent.socket == "udp:127.0.0.1:5062"
