@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine.errors import ConfigErrors
 from modules.httpd.api import HttpReply, HttpRequest
@@ -151,3 +152,11 @@ def test_bad_parameters(params: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigErrors) as found:
         start(params).close()
     assert re.search(complaint, str(found.value))
+
+
+def test_prometheus_own_reader_takes_the_page() -> None:
+    with start({"statistics": ["all"], "group_mode": 2}) as server:
+        server.send(make_request())
+        families = {family.name: family for family in text_string_to_metric_families(scrape(server).body.decode())}
+    sent = [sample for sample in families["opensips_sent_replies"].samples if sample.labels.get("group") == "sl"]
+    assert [sample.value for sample in sent] == [1.0]
