@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import random
 
 import pytest
 
@@ -12,7 +13,7 @@ from modules.dialog.api import ON_CONFIRMED, ON_CREATED, ON_DELETED, ON_EXPIRED,
 from modules.dialog.api import DialogEvent, ON_EARLY, ON_RESPONSE, ON_TERMINATED
 from modules.dialog.cell import Dialog, Leg, Run
 from modules.dialog.table import DialogTable, Seconds, call_hash, numbers_of
-from tests.helpers import make_request
+from tests.helpers import Sent, make_request
 from tests.modules.dialog_parts import ALICE, ALICE_CONTACT, BOB, BOB_URI, Phones, starts
 
 SHOW = "status=$DLG_status dir=$DLG_dir end=$DLG_end_reason"
@@ -578,3 +579,55 @@ def test_uris_that_were_rewritten_on_the_way_are_those_the_callee_hears_again() 
         to_alice, to_bob = server.advance(4)[:2]
         assert to_bob.header("From") == "<sip:anonymous@hidden.invalid>;tag=a1"
         assert to_alice.header("To") == "<sip:alice@example.com>;tag=a1"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_phones_do_nothing_breaks_and_nothing_stays(seed: int) -> None:
+    """Calls that are answered, refused, forked, cancelled, hung up and forgotten in any order."""
+    chance = random.Random(seed)
+    main = """
+        create_dialog("BPrE"); set_dlg_profile("p", "$ci"); $dlg_val(x) = "y"; $DLG_timeout = 30; record_route();
+        if ($rU == "fork") append_msg_branch("sip:carol@127.0.0.1:5091");
+        t_relay();
+    """
+    inside = """
+        if (is_method("CANCEL")) { t_relay(); exit; }
+        if (has_totag()) { if (!loose_route()) match_dialog(); validate_dialog(); xlog("XL|$DLG_json\\n"); t_relay(); exit; }
+    """
+    params = """
+        modparam("dialog", "profiles_with_value", "p")
+        modparam("dialog", "options_ping_interval", 4)
+        modparam("dialog", "reinvite_ping_interval", 6)
+        modparam("dialog", "race_condition_timeout", 2)
+    """
+    with Phones(main, inside=inside, params=params) as server:
+        calls: list[Sent] = []
+        for number in range(8):
+            calls.append(server.invite(
+                f"sip:{chance.choice(('bob', 'fork'))}@127.0.0.1:5090", call_id=f"call-{number}", body=chance.choice(("", "offer"))))
+            branch = f"z9hG4bK-n{server.branch}"
+            for _ in range(chance.randint(1, 10)):
+                invite = chance.choice(calls)
+                step = chance.random()
+                if step < 0.35:
+                    requests = [one for one in server.sent if not one.text.startswith(("SIP", "ACK"))]
+                    server.answer(
+                        chance.choice(requests), chance.choice((180, 183, 200, 200, 302, 401, 481, 486, 487, 503, 603)),
+                        to_tag=chance.choice(("b1", "b2", "c1", "")))
+                elif step < 0.5:
+                    server.from_alice("ACK", invite)
+                elif step < 0.7:
+                    server.from_alice(
+                        chance.choice(("INFO", "INVITE", "UPDATE", "PRACK", "BYE")), invite, cseq=chance.randint(1, 9),
+                        headers=ALICE_CONTACT, to_tag=chance.choice(("b1", "c1", "x")), route=chance.random() < 0.8)
+                elif step < 0.8:
+                    server.from_bob(chance.choice(("INFO", "BYE", "INVITE")), invite, cseq=chance.randint(1, 9))
+                elif step < 0.9:
+                    server.send(make_request("CANCEL", BOB_URI, call_id=f"call-{number}", branch=branch), ALICE)
+                else:
+                    server.advance(chance.choice((0.5, 3.0, 12.0)))
+            server.mi("dlg_list_ctx")
+        server.advance(400)
+        assert not [line for line in server.log if "unexpected" in line or "Traceback" in line]
+        assert server.dialogs == [] and server.module.profile("p").counts == {}
+        assert server.stats().keys() <= {"processed", "failed", "expired"} and server.module.active_dialogs.count == 0
