@@ -27,6 +27,7 @@ from modules.usrloc.loading import load_domain
 from modules.usrloc.mi import UsrlocMi, socket_text
 from modules.usrloc.modes import NO_WRITE, WRITE_THROUGH, Mode, working_mode
 from modules.usrloc.news import AOR_PARAMS, CONTACT_PARAMS, REFRESH_PARAMS, Callback, News
+from modules.usrloc.pages import Growth, collapse
 from modules.usrloc.rows import TABLE_VERSION, Rows
 from modules.usrloc.schedule import Refresh
 from modules.usrloc.sqlonly import SqlDomain
@@ -98,6 +99,7 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
         self._driver: tuple[Driver, DbUrl] | None = None
         self._started = False
         self._expiring = False
+        self._growth = Growth()
         if self.mode.needs_database:
             url = self.db_url or self.server.settings.db_default_url
             if not url:
@@ -127,6 +129,7 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
             self._writer.connection = self._connection
             self._writer.begin()
         self._started = True
+        self._big_pages()
         self.server.timers.every(self.timer_interval, self._tick)
         if self._refresh is not None:
             self.server.timers.every(1, self._tick_refresh)
@@ -304,6 +307,12 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
             self._expiring = False
         if self._writer is not None:
             self._writer.begin()
+        self._big_pages()
+
+    def _big_pages(self) -> None:
+        """Have large tables put on big pages (modules.usrloc.pages)."""
+        if self._growth.is_due(sum(domain.contact_count for domain in self.domains.values())) and self.in_memory:
+            self.server.spawn(asyncio.to_thread(collapse), "usrloc big pages")
 
     def _tick_refresh(self) -> None:
         assert self._refresh is not None

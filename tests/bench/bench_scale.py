@@ -22,6 +22,7 @@ from typing import Any
 
 from engine.db.interface import Upsert
 from engine.server.dbtool import create
+from modules.usrloc.pages import collapse
 from tests.bench.bench_contacts import resident
 from tests.bench.bench_path import register
 from tests.helpers import Harness
@@ -90,6 +91,8 @@ class Scale:
         """Register users until there are that many."""
         while (first := self.table.contact_count) < size:
             self.feed([register(number) for number in range(first, min(size, first + 20_000))])
+        # As a server does with its timer.
+        collapse()
 
     def _forget(self) -> None:
         """Ask for users nobody knows: the last few thousand URIs are kept parsed, which is all of a small table."""
