@@ -223,7 +223,7 @@ class DialogBase(Module):
         self.failed_dialogs.inc()
 
     def over(self, dialog: Dialog) -> bool:
-        """An answered dialog ends (for whatever reason); False when it had ended before. on_hangup runs here."""
+        """An answered dialog ends, for whatever reason; False when it was not answered or has ended before."""
         if dialog.state not in (ANSWERED, CONFIRMED):
             return False
         dialog.flags |= HAS_BYE

@@ -40,7 +40,7 @@ class DialogShow(DialogRouting):
         started, ends = int(dialog.started), self._ends_at(dialog)
         shown: dict[str, Any] = {
             "ID": dialog.did, "db_id": str(dialog.db_id), "state": dialog.state,
-            "user_flags": self.flags_text(dialog), "timestart": started,
+            "user_flags": dialog.user_flags if self.server.speaks_31 else self.flags_text(dialog), "timestart": started,
         }
         if started:
             shown["datestart"] = moment(started)
@@ -75,7 +75,7 @@ class DialogShow(DialogRouting):
         return context
 
     def flags_text(self, dialog: Dialog) -> str:
-        """Names of the flags set_dlg_flag() has set; release 3.1 has their number."""
+        """Names of the flags set_dlg_flag() has set."""
         return self.flag_names.text(dialog.user_flags)
 
     def json_of(self, dialog: Dialog, with_context: bool) -> str:

@@ -72,6 +72,7 @@ def test_flags_of_release_31_are_numbers() -> None:
     with Phones(main, inside=inside, compat="3.1") as server:
         server.invite()
         assert server.xlog() == ["17"]
+        assert server.mi("dlg_list")["Dialogs"][0]["user_flags"] == 17
 
 
 def test_profiles_count_and_let_go() -> None:
