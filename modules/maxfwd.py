@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from engine.errors import SipParseError
 from engine.module import BRANCH, FAILURE, REQUEST, Context, Module, function, modparam
-from engine.sip.grammar import capped_number
 
-_HUGE = 1 << 31
-"""A number of hops that is cut to max_limit in any case."""
+_DIGITS = 5
+"""More digits are no number of hops to OpenSIPS either."""
 
 
 def positive(value: int) -> int:
@@ -21,23 +20,21 @@ class Maxfwd(Module):
     max_limit = modparam(int, 256, min=1, max=256, help="the most hops a relayed request keeps")
 
     @staticmethod
-    def _value(ctx: Context) -> tuple[int, int, int] | None:
-        """(number, start, end of its digits); None when absent. SipParseError: it is no number."""
+    def _value(ctx: Context) -> tuple[int, int, str] | None:
+        """(number, index of the header, its digits); None when absent. SipParseError: it is no number."""
         msg = ctx.msg
         names = msg.names
         if "max-forwards" not in names:
             return None
         i = names.index("max-forwards")
-        raw = msg.raw_value(i)
-        digits = raw.strip(" \t\r\n")
-        if not (digits.isascii() and digits.isdigit()):
+        digits = msg.raw_value(i).strip(" \t\r\n")
+        if len(digits) > _DIGITS or not (digits.isascii() and digits.isdigit()):
             raise SipParseError("bad Max-Forwards", part="Max-Forwards")
-        start = msg.value_start(i) + raw.index(digits)
-        return capped_number(digits, _HUGE), start, start + len(digits)
+        return int(digits), i, digits
 
     @function(REQUEST, max_value=positive)
     def mf_process_maxfwd_header(self, ctx: Context, max_value: int) -> int:
-        """Count down. 1 counted, 2 added with max_value (there was none), -1 it was 0: too many hops, -2 it is no number."""
+        """Count down in place, so that every later reader sees the new number. 1 counted, 2 added with max_value (there was none), -1 it was 0: too many hops, -2 it is no number."""
         try:
             found = self._value(ctx)
         except SipParseError:
@@ -46,11 +43,12 @@ class Maxfwd(Module):
         if found is None:
             ctx.new_edits().insert_header(ctx.msg, f"Max-Forwards: {min(max_value, self.max_limit)}\r\n")
             return 2
-        number, start, end = found
+        number, i, digits = found
         if number == 0:
             return -1
-        left = min(number - 1, self.max_limit)
-        ctx.new_edits().replace(start, end, f"{left:>{end - start}}")
+        left = str(min(number - 1, self.max_limit)).rjust(len(digits))
+        msg = ctx.msg
+        msg.overwrite(i, msg.value_start(i) + msg.raw_value(i).index(digits), left)
         return 1
 
     @function(REQUEST | FAILURE | BRANCH)

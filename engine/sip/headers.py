@@ -12,19 +12,27 @@ from engine.errors import SipParseError
 from engine.sip.grammar import BLANKS, comma_spans, find_param, is_balanced, param_span
 from engine.sip.uri import SipUri, parse_uri
 
-# RFC 3261 25.1 via-parm. The transport is any token; a host is anything without separators, or an IPv6 reference. Parameter
-# values are looser than the RFC's (phones put "=" and "/" into branches), but never empty: OpenSIPS refuses that.
+# RFC 3261 25.1 via-parm. The transport is any token; a host has letters, digits, "-" and ".", or is an IPv6 reference. Parameters
+# are looser than the RFC's, as OpenSIPS has them: a value may be empty in front of a semicolon, and a quoted one may stay open.
 _VIA: Final = re.compile(
     r'[ \t\r\n]*+[Ss][Ii][Pp][ \t\r\n]*+/[ \t\r\n]*+2\.0[ \t\r\n]*+/[ \t\r\n]*+([^\s/;,:()<>"]++)[ \t\r\n]++'
-    r'(\[[0-9A-Fa-f:.]++\]|[^\s;,:()<>"\[\]/]++)'
+    r'(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9.\-]++)'
     r'(?:[ \t\r\n]*+:[ \t\r\n]*+([0-9]{1,5}))?+'
-    r'((?:[ \t\r\n]*+;[ \t\r\n]*+[^\s;,=()<>":]++(?:[ \t\r\n]*+=[ \t\r\n]*+(?:"(?:[^"\\]|\\.)*+"|[^\s;,"()<>]++))?+)*+)'
-    r'(?:[ \t\r\n]*+(\([^()]*+\)))?+[ \t\r\n]*+(?:,|\Z)'
+    r'((?:[ \t\r\n]*+;[ \t\r\n]*+[^\s;,=]++'
+    r'(?:[ \t\r\n]*+=[ \t\r\n]*+(?:"(?:[^"\\]|\\.)*+(?:"|\Z)|[^\s;,="]++|(?=;|\Z)))?+)*+)'
+    r'[ \t\r\n]*+((?:\([^()]*+(?:\([^()]*+\)[^()]*+)*+\)[ \t\r\n]*+)*+)(?:,|\Z)'
+)
+
+# What OpenSIPS refuses among them: known parameters that need a value and have none, and flags that have one.
+_VIA_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)')
+_VIA_BAD_PARAM: Final = re.compile(
+    r"(?:\A|;)[ \t\r\n]*+(?:(?:branch|ttl|maddr|received|i)[ \t\r\n]*+(?:;|=?+[ \t\r\n]*+\Z)|(?:hidden|alias)[ \t\r\n]*+=)",
+    re.IGNORECASE,
 )
 
 # The same for a line with one Via, no quotes and no unusual blanks: what nearly every message carries.
 _USUAL_VIA: Final = re.compile(
-    r' SIP/2\.0/([A-Z]++) ([^\s;,:()<>"\[\]/]++)(?::([0-9]{1,5}))?+(?:;([^\s,"()<>]++))?+\Z'
+    r' SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?+((?:;(?:[b-gi-z][a-z\-]*+=[^\s,"()<>;=]++|rport|alias))*+)\Z'
 )
 
 # name-addr and addr-spec of RFC 3261 25.1. Without brackets everything behind the first semicolon belongs to the header.
@@ -126,12 +134,10 @@ def parse_vias(text: str, base: int = 0, header: int = -1) -> list[Via]:
         port = None if port_text is None else int(port_text)
         if port is None or port < 65536:
             end = base + len(text)
-            if params is None:
+            if not params:
                 return [Via(transport, host, port, "", "", base + 1, end, end, end, header)]
-            if params[-1] not in ";=" and params[0] not in ";=" and ";;" not in params and ";=" not in params \
-                    and "=;" not in params:
-                at = end - len(params)
-                return [Via(transport, host, port, params, "", base + 1, end, at - 1, at, header)]
+            at = end - len(params) + 1
+            return [Via(transport, host, port, params[1:], "", base + 1, end, at - 1, at, header)]
     return _parse_any_vias(text, base, header)
 
 
@@ -160,8 +166,11 @@ def _parse_any_vias(text: str, base: int, header: int) -> list[Via]:
             semicolon = params.index(";") + 1
             params_start = match.start(4) + semicolon
             params = params[semicolon:]
+            if _VIA_BAD_PARAM.search(_VIA_QUOTED.sub('""', params) if '"' in params else params):
+                raise SipParseError("bad Via header", part="Via")
         if comment:
-            end = match.end(5)
+            comment = comment.rstrip(BLANKS)
+            end = match.start(5) + len(comment)
         start = at + len(text[at:end]) - len(text[at:end].lstrip(BLANKS))
         found.append(Via(
             transport, host, port, params, comment or "", base + start, base + end, base + host_end, base + params_start,

@@ -2,7 +2,7 @@
 
 parse_message() makes one pass: the head is cut at line ends, each line at its first colon, names become canonical. That is all
 most messages need before a script decides. check() is the second step that the server runs on everything it receives; it reads
-the headers OpenSIPS parses deeply (Via, CSeq, To, Content-Length). A message never changes; edits are recorded elsewhere
+the headers OpenSIPS parses deeply (Via, CSeq, To, Content-Length). A message never changes (but for overwrite()); edits are recorded elsewhere
 (edits.py) and applied when a copy leaves (builder.py).
 
 The head has a fast and a thorough reading. The fast one is right when every line ends in CRLF, holds a colon and continues no
@@ -141,6 +141,15 @@ class Message:
     def raw_value(self, i: int) -> str:
         """Everything behind the colon of header i up to its line end, blanks included."""
         return self._values[i]
+
+    def overwrite(self, i: int, at: int, text: str) -> None:
+        """Write text over as many characters at offset at, inside the value of header i: for a number counted in place, which
+        every later reader and every copy is to see (mf_process_maxfwd_header). Nothing parsed of the header may be kept."""
+        self.text = f"{self.text[:at]}{text}{self.text[at + len(text):]}"
+        values = list(self._values)
+        inside = at - self.value_start(i)
+        values[i] = f"{values[i][:inside]}{text}{values[i][inside + len(text):]}"
+        self._values = tuple(values)
 
     def name_as_written(self, i: int) -> str:
         """Name of header i as received, without blanks before the colon."""

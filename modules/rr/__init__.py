@@ -155,6 +155,9 @@ class Rr(Module):
             return -1
         try:
             routes = msg.routes
+            for route in routes:
+                if not route.bracketed:             # the grammar of Route has name-addr only, RFC 3261 25.1
+                    raise SipParseError("a Route without angle brackets", part="Route")
             ruri = parse_uri(ctx.ruri or "")
             if not msg.to_tag:
                 return self._after_loose(ctx, routes, True)

@@ -25,7 +25,7 @@ class RecordRoute:
         self.double = double
         """Two headers when the request leaves by another socket than it came in."""
         self.preset: tuple[str, ...] = ()
-        """record_route_preset(): what stands in place of host and port, top one first."""
+        """record_route_preset(): what stands in place of host and port, top one first; the top one alone has early parameters."""
 
     def copy(self) -> RecordRoute:
         """An independent one, for a branch."""
@@ -39,7 +39,9 @@ class RecordRoute:
         user = f"{self.user}@" if self.user is not None else ""
         ftag = f";ftag={self.ftag}" if self.ftag is not None else ""
         if self.preset:
-            return "".join([f"Record-Route: <sip:{user}{place}{ftag};lr>\r\n" for place in self.preset])
+            late = "".join(self.late)
+            lines = [f"Record-Route: <sip:{user}{self.preset[0]}{ftag};lr{late}{''.join(self.early)}>\r\n"]
+            return "".join(lines + [f"Record-Route: <sip:{user}{place}{ftag};lr{late}>\r\n" for place in self.preset[1:]])
         tail = f";lr{ftag}{self.text}{''.join(self.late)}{''.join(self.early)}>\r\n"
         received = ctx.socket
         if not self.double or received is None or received is out_socket:

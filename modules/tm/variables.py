@@ -59,10 +59,12 @@ class Variables(Functions):
 
     @pvar("T_ruri")
     def t_ruri(self, ctx: Context) -> Value:
-        """Request-URI of the branch; without a transaction that of the request."""
+        """Request-URI of the branch; without a transaction that of the request; NULL for a branch being built."""
         transaction: Transaction | None = ctx.transaction
         if transaction is None:
             return ctx.ruri
+        if ctx.kind == BRANCH:
+            return None
         branch = self._current(ctx)
         return branch.uri if branch is not None else None
 

@@ -65,6 +65,8 @@ def test_user_tag_and_presets() -> None:
     assert play('record_route_preset("192.0.2.1;r2=on", "192.0.2.2;r2=on"); forward();', text, params)[0] == [
         "<sip:bob@192.0.2.1;r2=on;lr>", "<sip:bob@192.0.2.2;r2=on;lr>"]
     assert play('record_route_preset("192.0.2.1:5066"); forward();', text)[0] == ["<sip:192.0.2.1:5066;ftag=a1;lr>"]
+    main = 'add_rr_param(";x"); add_rr_param(";y"); record_route_preset("192.0.2.1", "192.0.2.2"); add_rr_param(";z"); forward();'
+    assert play(main, text)[0] == ["<sip:192.0.2.1;ftag=a1;lr;z;x;y>", "<sip:192.0.2.2;ftag=a1;lr;z>"]
 
 
 def test_advertised_addresses() -> None:
@@ -150,3 +152,7 @@ def test_max_forwards_stays_above_record_route() -> None:
     with Harness(script, preamble=False) as server:
         sent, = server.send(text)
         assert [line.partition(":")[0] for line in sent.text.split("\r\n")[1:4]] == ["Max-Forwards", "Record-Route", "Via"]
+
+
+def test_a_route_needs_angle_brackets() -> None:
+    assert play(LOOSE, in_dialog(f"{ME};lr"))[1] == ["-1 sip:bob@127.0.0.1:5090 <null> <null> <null>"]
