@@ -38,7 +38,7 @@ def test_codes_and_names_in_all_routes() -> None:
         server.answer(one, 486)
         bob, carol = f"sip:bob@{BOB}", f"sip:two@{CAROL}"
         assert server.xlog() == [
-            f"q <null> 0 {bob} <null>", f"b 0 0 {bob}", f"b 1 0 {carol}", "q 100",
+            f"q <null> 0 {bob} <null>", "b 0 0 <null>", "b 1 0 <null>", "q 100",
             f"r 1 404 {carol} <null>", f"r 0 486 {bob} <null>",
             f"f 0 404 {bob} 486 486", f"t sip udp:127.0.0.1:5060 {carol} <null> 0.5",
         ]
