@@ -32,10 +32,10 @@ class MiCommands(Variables):
     async def mi_uac(
         self, method: str, ruri: str, headers: str, next_hop: str = "", socket: str = "", body: str = "",
     ) -> dict[str, Any]:
-        """Send a request and answer with its final reply. next_hop and socket may be "." for the usual ones."""
+        """Send a request and answer with its final reply. socket may be "." for the usual one."""
         if try_uri(ruri) is None:
             raise MiError(400, "Invalid ruri")
-        hop = next_hop if next_hop not in ("", ".") else None
+        hop = next_hop or None
         if hop is not None and try_uri(hop) is None:
             raise MiError(400, "Invalid next_hop")
         forced = None
@@ -105,7 +105,7 @@ class MiCommands(Variables):
         self, code: int, reason: str, trans_id: str, to_tag: str, new_headers: str = "", body: str = "",
     ) -> str:
         """Answer a transaction. trans_id: $T_id, or hash:label in decimal digits."""
-        if not 100 <= code <= 699:
+        if code > 699:
             raise MiError(400, "Invalid reply code")
         numbers = parse_ident(trans_id)
         if numbers is None:
@@ -113,6 +113,8 @@ class MiCommands(Variables):
         transaction = self.table.find_ident(*numbers)
         if transaction is None:
             raise MiError(404, "Transaction not found")
+        if code < 100:
+            raise MiError(500, "Reply failed")
         found = transaction
         context: Context = found.context
         lines = new_headers if not new_headers or new_headers.endswith("\n") else new_headers + "\r\n"

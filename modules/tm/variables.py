@@ -129,16 +129,24 @@ class Variables(Functions):
         return transaction.branches[0] if transaction is not None and transaction.branches else None
 
     def _branch(self, ctx: Context, index: Any) -> ClientBranch | None:
-        """The branch meant with an index, negative from the end."""
+        """The branch meant with an index, negative from the end. In branch_route the branch being built has no index yet."""
         transaction: Transaction | None = ctx.transaction
         if transaction is None:
             return None
         if index is None:
             return self._current(ctx)
         if index == ALL_INDEXES:
-            raise ScriptError("$tm.branch takes no [*]")
+            self.log.error("$tm.branch takes no [*]")
+            return None
         branches = transaction.branches
+        if self._unborn(ctx):
+            branches = [branch for branch in branches if branch is not ctx.branch]
         return branches[index] if -len(branches) <= index < len(branches) else None
+
+    @staticmethod
+    def _unborn(ctx: Context, index: Any = None) -> bool:
+        """Whether a branch of branch_route is meant that is still being built: OpenSIPS fills its fields afterwards."""
+        return index is None and ctx.kind == BRANCH and ctx.branch is not None
 
     @pvar("T_branch_last_reply_code")
     def t_branch_last_reply_code(self, ctx: Context, index: Any) -> Value:
@@ -150,13 +158,15 @@ class Variables(Functions):
     def branch_uri(self, ctx: Context, index: Any) -> Value:
         """Request-URI of a branch."""
         branch = self._branch(ctx, index)
-        return None if branch is None or branch.placeholder else branch.uri
+        if branch is None or branch.placeholder:
+            return None
+        return "" if self._unborn(ctx, index) else branch.uri
 
     @pvar("tm.branch.duri")
     def branch_duri(self, ctx: Context, index: Any) -> Value:
         """Next hop a branch was forced to."""
         branch = self._branch(ctx, index)
-        return None if branch is None else branch.dst_uri or None
+        return None if branch is None or self._unborn(ctx, index) else branch.dst_uri or None
 
     @pvar("tm.branch.path")
     def branch_path(self, ctx: Context, index: Any) -> Value:
@@ -168,19 +178,23 @@ class Variables(Functions):
     def branch_q(self, ctx: Context, index: Any) -> Value:
         """q of a branch, "" without one."""
         branch = self._branch(ctx, index)
-        return None if branch is None else "" if branch.q == NO_Q else format_q(branch.q)
+        if branch is None:
+            return None
+        return "0" if self._unborn(ctx, index) else "" if branch.q == NO_Q else format_q(branch.q)
 
     @pvar("tm.branch.flags")
     def branch_flags(self, ctx: Context, index: Any) -> Value:
         """Names of the flags of a branch, newest name first."""
         branch = self._branch(ctx, index)
-        return None if branch is None else ctx.script.branch_flag_names.text(branch.flags)
+        return None if branch is None else ctx.script.branch_flag_names.text(0 if self._unborn(ctx, index) else branch.flags)
 
     @pvar("tm.branch.socket")
     def branch_socket(self, ctx: Context, index: Any) -> Value:
         """Socket a branch was sent by."""
         branch = self._branch(ctx, index)
-        return None if branch is None or branch.socket is None else branch.socket.name  # type: ignore[no-any-return]
+        if branch is None or branch.socket is None or self._unborn(ctx, index):
+            return None
+        return branch.socket.name  # type: ignore[no-any-return]
 
     @pvar("tm.branch.last_received")
     def branch_last_received(self, ctx: Context, index: Any) -> Value:
@@ -200,7 +214,7 @@ class Variables(Functions):
         branch = self._branch(ctx, index)
         if branch is None:
             return None
-        flags = ctx.branch_flags if branch is ctx.branch else branch.flags
+        flags = 0 if self._unborn(ctx, index) else ctx.branch_flags if branch is ctx.branch else branch.flags
         return _TRUE if flags & ctx.script.branch_flag_names.known(name) else _FALSE
 
     @branch_flag.setter
@@ -248,9 +262,11 @@ class Variables(Functions):
     @pvar("bavp", index_words=("append",))
     def bavp(self, ctx: Context, name: str, index: Any) -> Value:
         """Like $avp, but of one branch: in branch, onreply and failure routes; NULL elsewhere."""
+        found: Value
         if not ctx.kind & _IN_BRANCH or ctx.branch is None or ctx.branch.bavps is None:
             return None
-        return StorageVariables.avp.get(self._storage, self._holder(ctx), name, index)  # type: ignore[no-any-return]
+        found = StorageVariables.avp.get(self._storage, self._holder(ctx), name, index)
+        return f"{found}, " if index == ALL_INDEXES and found is not None else found    # [*] ends with its comma, unlike $avp's
 
     @bavp.setter
     def set_bavp(self, ctx: Context, name: str, index: Any, value: Value) -> None:

@@ -54,7 +54,20 @@ def test_flags_and_attributes_of_branches() -> None:
     }"""
     with Calls('t_on_branch("b"); t_on_reply("r"); t_relay();', more) as server:
         server.answer(server.invite()[1], 180)
-        assert server.xlog() == ["true A first 2, 1 0", "false <null>"]
+        assert server.xlog() == ["true A first 2, 1,  0", "false <null>"]
+
+
+def test_a_branch_being_built_has_no_fields_yet() -> None:
+    more = """branch_route[b] {
+        xlog("XL|[$tm.branch.uri] [$tm.branch.q] [$tm.branch.flags] $tm.branch.flag(A) $tm.branch.duri $tm.branch.socket\\n");
+        xlog("XL|$(tm.branch.uri[0]) $(tm.branch.uri[-1]) $(tm.branch.uri[1]) $(tm.branch.uri[*])\\n");
+    }"""
+    main = f"""append_msg_branch("sip:two@{CAROL}", "0.5"); setbflag(A); t_on_branch("b"); t_relay();
+    xlog("XL|$(tm.branch.uri[0]) $(tm.branch.q[1]) $(tm.branch.flag(A)[0])\\n");"""
+    with Calls(main, more) as server:
+        server.invite()
+        bob, empty = f"sip:bob@{BOB}", "[] [0] [] false <null> <null>"
+        assert server.xlog() == [empty, "<null> <null> <null> <null>", empty, f"{bob} {bob} <null> <null>", f"{bob} 0.5 true"]
 
 
 def test_questions_in_failure_route() -> None:
