@@ -6,6 +6,7 @@ PostgreSQL insists.
 
 from __future__ import annotations
 
+import ctypes
 import glob
 import os
 import pwd
@@ -34,6 +35,14 @@ def find_program(name: str) -> str | None:
     return found[-1] if found else shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
+def _end_with_parent() -> None:
+    """In the child: SIGQUIT when the tests are killed (prctl PR_SET_PDEATHSIG; Linux), which ends both servers at once."""
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+    except AttributeError:
+        return
+
+
 class DatabaseServer:
     """A server process with its folder; stop() ends it and removes the folder."""
 
@@ -55,7 +64,8 @@ class DatabaseServer:
     def launch(self, *words: str) -> None:
         """Start the server and wait until it accepts connections."""
         log = open(self.folder / "log", "ab")  # noqa: SIM115 - the child's
-        self.process = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log, **self._as)
+        self.process = subprocess.Popen(
+            words, cwd=self.folder, stdout=log, stderr=log, preexec_fn=_end_with_parent, **self._as)
         log.close()
         for _ in range(600):
             try:
