@@ -62,7 +62,7 @@ def test_a_branch_being_built_has_no_fields_yet() -> None:
         xlog("XL|[$tm.branch.uri] [$tm.branch.q] [$tm.branch.flags] $tm.branch.flag(A) $tm.branch.duri $tm.branch.socket\\n");
         xlog("XL|$(tm.branch.uri[0]) $(tm.branch.uri[-1]) $(tm.branch.uri[1]) $(tm.branch.uri[*])\\n");
     }"""
-    main = f"""append_msg_branch("sip:two@{CAROL}", "0.5"); setbflag(A); t_on_branch("b"); t_relay();
+    main = f"""append_msg_branch("sip:two@{CAROL}", "0.5"); setbflag("A"); t_on_branch("b"); t_relay();
     xlog("XL|$(tm.branch.uri[0]) $(tm.branch.q[1]) $(tm.branch.flag(A)[0])\\n");"""
     with Calls(main, more) as server:
         server.invite()
