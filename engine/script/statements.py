@@ -152,7 +152,8 @@ class Statements:
             break
         if orelse or need_rc or self.unit.reads_rc:
             with writer.block("else:"):
-                self._branch(orelse or [], 0, need_rc)
+                # What a chain without a true condition leaves is the 1 of its last statement, the inner `if`.
+                self._branch(orelse or [], int(branch is not node), need_rc)
 
     def _branch(self, statements: list[nodes.Stmt], truth: int, need_rc: bool) -> None:
         """The statements of a branch; an empty one leaves the truth of the condition in $rc."""
@@ -189,7 +190,7 @@ class Statements:
             branch = orelse[0]
             writer.at(branch.pos)
         with writer.block(f"if not {done}:"):
-            self._branch(orelse or [], 0, need_rc)
+            self._branch(orelse or [], int(branch is not node), need_rc)
 
     # ------------------------------------------------------------------------------------------------------------- loops
     def _while(self, node: nodes.While) -> None:

@@ -97,6 +97,8 @@ def test_any_condition_follows_the_table(tree: object) -> None:
     ("route(five);", "5"), ("route(nothing);", "1"), ("route(last_if);", "1"),
     ("route(by_text);", "1"), ("route(by_null);", "-1"),
     ("if ($var(x) == 9) { }", "0"), ("if (1) { }", "1"), ("if (1) { if (0) { } }", "1"), ("if (!route(neg)) { }", "1"),
+    ('if ($rm == "a") nay(); else if ($rm == "b") nay();', "1"), ('if ($rm == "a") nay(); else if ($rm == "OPTIONS") nay();', "-1"),
+    ('if ($rm == "a") nay(); else if ($rm == "b") nay(); else if ($rm == "c") nay();', "1"),
     ("while ($var(i) < 3) $var(i) += 1;", "1"), ("while (0) aye();", "1"), ("while (1) { break; }", "-5"),
     ("for ($var(it) in $(avp(none)[*])) nay();", "1"), ("switch ($rm) { case \"INVITE\": nay(); }", "1"),
     ('switch ($rm) { case "options": nay(); break; }', "-5"), ('switch ($rm) { case "OPTIONS": nay(); }', "-1"),
