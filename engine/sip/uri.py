@@ -35,8 +35,10 @@ USER_PLAIN: Final[frozenset[str]] = frozenset(_ALNUM + _MARK + "&=+$,;?/")
 PARAM_PLAIN: Final[frozenset[str]] = frozenset(_ALNUM + _MARK + "[]/:&+$")
 _UNRESERVED: Final[frozenset[str]] = frozenset(_ALNUM + _MARK)
 
-# RFC 3261 19.1.4: these parameters never match a URI that lacks them. pn-*: as OpenSIPS 3.6 compares contacts.
-_STRICT: Final[frozenset[str]] = frozenset(("user", "ttl", "method", "maddr", "transport"))
+# These parameters never match a URI that lacks them, unless their value is empty: those of RFC 3261 19.1.4, of RFC 5627, and
+# what OpenSIPS adds.
+_STRICT: Final[frozenset[str]] = frozenset(("user", "ttl", "method", "maddr", "transport", "lr", "r2", "gr"))
+_PUSH: Final[frozenset[str]] = frozenset(("pn-provider", "pn-prid", "pn-param", "pn-purr"))
 
 
 class SipUri:
@@ -261,16 +263,14 @@ def _same_params(a: SipUri, b: SipUri, strict_pn: bool) -> bool:
     right = {name.lower(): value for name, value in reversed(b.param_list)}
     for name, value in left.items():
         if name in right:
-            other = right[name]
-            if name.startswith("pn-"):
-                if (value or "") != (other or ""):
-                    return False
-            elif (value or "").lower() != (other or "").lower():
+            one, two = value or "", right[name] or ""
+            # Tokens of push services differ by case; everything else does not.
+            if one != two and (name in _PUSH or one.lower() != two.lower()):
                 return False
-        elif name in _STRICT or (strict_pn and name.startswith("pn-")):
+        elif value and (name in _STRICT or (strict_pn and name in _PUSH)):
             return False
-    for name in right:
-        if name not in left and (name in _STRICT or (strict_pn and name.startswith("pn-"))):
+    for name, value in right.items():
+        if value and name not in left and (name in _STRICT or (strict_pn and name in _PUSH)):
             return False
     return True
 

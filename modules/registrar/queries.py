@@ -8,7 +8,8 @@ from typing import Any
 from engine.errors import SipParseError
 from engine.module import BRANCH, FAILURE, LOCAL, ONREPLY, REQUEST, Context, ScriptError, Static, Var, function
 from engine.sip.headers import STAR
-from modules.shared.reg.base import RegBase, is_current, uri_host_port
+from engine.sip.uri import try_uri
+from modules.shared.reg.base import RegBase, is_current
 
 ROUTES = REQUEST | FAILURE | ONREPLY | BRANCH | LOCAL
 
@@ -47,7 +48,8 @@ class Queries(RegBase):
     def is_ip_registered(
         self, ctx: Context, domain: Static[str], aor: str | None, IPvar: Var, Portvar: Var | None = None,
     ) -> bool:
-        """Did a contact register from this address (received, else host of the contact)? An AVP may hold several. 1 / -1."""
+        """Did a contact register from this address (received, else host of the contact)? An AVP may hold several. 1 / -1,
+        -2 no AoR."""
         addresses = {_address(value) for value in self._values(ctx, IPvar)} - {None}
         if not addresses:
             self.log.error("%s holds no IP address", IPvar.text)
@@ -60,31 +62,29 @@ class Queries(RegBase):
                     return False
                 ports.add(int(value))
             ports.discard(0)
-        for contact in self._contacts(ctx, domain, aor):
-            try:
-                host, port = uri_host_port(contact.received or contact.contact)
-            except SipParseError:
-                continue
-            if _address(host) in addresses and (not ports or port in ports):
+        for contact in self._contacts(ctx, domain, aor, -2):
+            uri = try_uri(contact.received or contact.contact)
+            # A port that is not written is none: OpenSIPS puts no default in its place here.
+            if uri is not None and _address(uri.host) in addresses and (not ports or uri.port in ports):
                 return True
         return False
 
     # ---- what they share ----
 
-    def _contacts(self, ctx: Context, domain: Any, aor: str | None) -> list[Any]:
-        """The current contacts of the AoR asked for."""
+    def _contacts(self, ctx: Context, domain: Any, aor: str | None, code: int = -1) -> list[Any]:
+        """The current contacts of the AoR asked for. Raises ScriptError(code) when there is none in the message."""
         if aor is None:
             msg: Any = ctx.msg
             if not msg.is_request:
-                raise ScriptError("without an AoR this works for requests only")
+                raise ScriptError("without an AoR this works for requests only", code)
             try:
                 address = msg.to if msg.method == "REGISTER" else msg.from_
             except SipParseError:
                 address = None
             if address is None:
-                raise ScriptError("the message has no AoR")
+                raise ScriptError("the message has no AoR", code)
             aor = address.uri
-        record = domain.get(self.aor_of(aor))
+        record = domain.get(self.aor_of(aor, code))
         if record is None:
             return []
         now = self.seconds()

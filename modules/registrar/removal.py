@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from engine.errors import SipParseError
 from engine.module import ALL_ROUTES, ONREPLY, REQUEST, Context, Static, function
@@ -10,6 +10,9 @@ from engine.sip.uri import parse_uri, try_uri
 from engine.transport.address import plain_ip
 from modules.shared.reg.base import RegBase
 from modules.shared.reg.path import first_hop
+
+BAD_URI: Final = -475
+"""OpenSIPS' E_BAD_URI: the code for an AoR that is no URI."""
 
 
 class Removal(RegBase):
@@ -23,10 +26,11 @@ class Removal(RegBase):
         """Remove an AoR, or those of its contacts for which everything given is so.
 
         AOR: a URI. contact: URI as stored. next_hop: host or address of the first Path hop, of received or of the contact.
-        sip_instance: with its angle brackets. bflag: name of a branch flag that is set. 1, also when there was nothing.
+        sip_instance: with its angle brackets. bflag: name of a branch flag that is set. 1, also when there was
+        nothing, -1 when next_hop cannot be resolved, -475 AOR is no URI.
         """
         table: Any = domain
-        aor = self.aor_of(AOR)
+        aor = self.aor_of(AOR, BAD_URI)
         record = table.get(aor)
         if record is None:
             return 1
@@ -54,11 +58,11 @@ class Removal(RegBase):
 
     @function(ALL_ROUTES, domain="table")
     def remove_ip_port(self, ctx: Context, IP: str, Port: int, domain: Static[str], AOR: str | None = None) -> int:
-        """Remove the contacts whose next hop has this address and port, of one AoR (a URI) or of all. 1."""
+        """Remove the contacts whose next hop has this address and port, of one AoR (a URI) or of all. 1, -475 AOR is no URI."""
         table: Any = domain
         wanted = self._addresses(IP)
         if AOR is not None:
-            record = table.get(self.aor_of(AOR))
+            record = table.get(self.aor_of(AOR, BAD_URI))
             records = [] if record is None else [record]
         else:
             records = list(table.records())
@@ -75,7 +79,7 @@ class Removal(RegBase):
         if ip is not None:
             return frozenset((ip,))
         uri = try_uri(f"sip:{host}")
-        if uri is None:
+        if uri is None or uri.host != host:
             return frozenset()
         return frozenset(target.ip for target in self.server.resolver.resolve(uri))
 

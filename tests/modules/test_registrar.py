@@ -44,7 +44,7 @@ def test_insert_refresh_remove_and_fetch() -> None:
 
 @pytest.mark.parametrize(("asked", "header", "granted"), [
     (";expires=300", 600, 300), ("", None, 1800), ("", 5, 120), (";expires=99999", 600, 7200), (";expires=soon", 600, 1800),
-    (";expires=", 600, 600),
+    (";expires", 600, 600), (";expires=300;expires=400", 600, 400),
 ])
 def test_lifetime(asked: str, header: int | None, granted: int) -> None:
     def test(server: RegistrarServer) -> None:
@@ -278,3 +278,42 @@ def test_connection_is_kept() -> None:
         assert kept == [310]
 
     with_server(test, tcp_persistent_flag="KEEP")
+
+
+def test_contacts_of_one_request_that_are_the_same() -> None:
+    def test(server: RegistrarServer) -> None:
+        server.listen("E_UL_AOR_INSERT", "E_UL_AOR_DELETE", "E_UL_CONTACT_INSERT", "E_UL_CONTACT_UPDATE", "E_UL_CONTACT_DELETE")
+        # Of a new AoR the last counts, of a known one the first: the second has a CSeq that was seen.
+        assert contact_line(server.register(f"{ONE};q=0.1, {ONE};q=0.2")[1]) == f"{ONE};q=0.2;expires=600"
+        assert contact_line(server.register(f"{ONE};q=0.3, {ONE};q=0.4")[1]) == f"{ONE};q=0.3;expires=600"
+        assert contact_line(server.register(f"{ONE};q=0.3, {ONE};expires=0")[1]) == f"{ONE};q=0.3;expires=600"
+        server.heard.clear()
+        assert contact_line(server.register(f"{ONE};expires=0, {ONE}")[1]) == f"{ONE};expires=600"
+        assert contact_line(server.register(f"{ONE};expires=0, {TWO}")[1]) == f"{TWO};expires=600"
+        assert contact_line(server.register(ONE, flags="max-contacts=1, force-registration")[1]) == f"{ONE};expires=600"
+        # The AoR stays while its only contact is replaced.
+        assert [name for name, _ in server.heard] == ["E_UL_CONTACT_DELETE", "E_UL_CONTACT_INSERT"] * 3
+
+    with_server(test)
+
+
+@pytest.mark.parametrize(("params", "text"), [
+    (";q=", "Contact parse error"), (";expires=;q=0.5", "Contact parse error"), (";q=0.5;", "Contact parse error"),
+    (",", "Contact parse error"), (";methods=\"INVITE BYE\"", "Message parse error"), (";q=.", ""), (";q=00.5", ""), (";q=01", ""),
+    (";;q=0.5", ""), (";methods=\"INVITE,,BYE\"", ""),
+])
+def test_odd_parameters(params: str, text: str) -> None:
+    def test(server: RegistrarServer) -> None:
+        status, headers = server.register(ONE + params)
+        assert status == (400 if text else 200)
+        assert text in headers
+
+    with_server(test)
+
+
+def test_matching_mode_that_does_not_exist_is_ignored() -> None:
+    def test(server: RegistrarServer) -> None:
+        for mode in ("2", "<>", "<line"):
+            assert server.register(ONE, flags=f"matching-mode={mode}")[0] == 200
+
+    with_server(test)

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from engine.errors import SipParseError
+from engine.script.operators import fold
 from engine.sip.uri import parse_uri, try_uri, unescape
 from modules.shared.reg import gruu
 from modules.shared.reg.refusals import AOR_LENGTH, BAD_AOR, BAD_ESCAPE, Refused
@@ -16,12 +17,16 @@ _BAD_ESCAPE = re.compile("%(?![2-7][0-9A-Fa-f])|%7[Ff]")
 USUAL_URI: Final = r"sip:([A-Za-z0-9_.!~*'()+-]++)@([A-Za-z0-9.-]++)(?::[1-5]?[0-9]{1,4})?(?:;[^?\s<>@\",]*+)?"
 """Pattern, with user and host as groups, of URIs that need no closer look: parse_uri() takes all of them. Users come by the
 hundred thousand, so a registrar mostly meets URIs nobody keeps parsed; this spares 2 µs each time."""
+_SERVICE: Final = "urn:service:"
 _USUAL: Final = re.compile(USUAL_URI + r"\Z")
 
 
 def is_uri(text: str) -> bool:
-    """Whether a text is a URI that can be read."""
-    return _USUAL.match(text) is not None or try_uri(text) is not None
+    """Whether a text is a URI that can be read and means a place: of URNs only services do (RFC 5031)."""
+    if _USUAL.match(text) is not None:
+        return True
+    uri = try_uri(text)
+    return uri is not None and (uri.scheme != "urn" or fold(text).startswith(_SERVICE))
 
 
 class AorRules:
@@ -43,7 +48,7 @@ class AorRules:
         """Key of temporary GRUUs."""
 
     def aor(self, uri_text: str) -> str:
-        """The AoR of a URI. Raises Refused: no URI, no user (without use_domain), too long, bad escape.
+        """The AoR of a URI, "" when it has no user (without use_domain). Raises Refused: no URI, too long, bad escape.
 
         The user part keeps its case with case_sensitive, the domain never does (RFC 3261 19.1.4).
         """
@@ -56,6 +61,10 @@ class AorRules:
             except SipParseError:
                 raise Refused(BAD_AOR) from None
             user, host = uri.user or "", uri.host
+            if uri.scheme == "urn":
+                if not fold(uri_text).startswith(_SERVICE):
+                    raise Refused(BAD_AOR)
+                user, host = "", uri_text[len(_SERVICE):]
         if len(user) > self.max_user or len(host) > self.max_domain or len(user) + len(host) + 1 > self.max_length:
             raise Refused(AOR_LENGTH)
         if "%" in user:
@@ -63,15 +72,13 @@ class AorRules:
                 raise Refused(BAD_ESCAPE)
             user = unescape(user)
         if not self.case_sensitive:
-            user = user.lower()
+            user = fold(user)
         if not self.use_domain:
-            if not user:
-                raise Refused(BAD_AOR)
             return user
         prefix = self.realm_prefix
         if prefix and len(prefix) < len(host) and host.startswith(prefix):
             host = host[len(prefix):]
-        return f"{user}@{host.lower()}" if user else host.lower()
+        return f"{user}@{fold(host)}" if user else fold(host)
 
     def target(self, uri_text: str) -> tuple[str, str, str]:
         """AoR, instance and Call-ID a Request-URI means; the last two are "" unless it is a GRUU (RFC 5627).

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from engine.module import ConfigError, Module, ScriptError, Value, modparam, needs, text_of, wants
-from engine.sip.uri import parse_uri
 from modules.event_routing.api import EventRouting
 from modules.shared.reg.aor import AorRules
 from modules.shared.reg.flags import LookupFlags, SaveFlags, is_letters, parse_lookup_flags, parse_save_flags
@@ -138,7 +137,10 @@ class RegBase(Module):
         try:
             if is_letters(text):
                 self.server.speaks_31 = True
-            return parse_save_flags(text)
+            flags = parse_save_flags(text)
+            if flags.odd:
+                self.log.error("invalid value <%s> for matching-mode, which is 0, 1 or <name of a URI parameter>: ignored", flags.odd)
+            return flags
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -155,12 +157,12 @@ class RegBase(Module):
         """Wall clock in whole seconds: lifetimes and limits are compared in these."""
         return int(self.server.wall())
 
-    def aor_of(self, uri: str) -> str:
-        """The AoR of a URI for functions that have no reply to give. Raises ScriptError(-1)."""
+    def aor_of(self, uri: str, code: int = -1) -> str:
+        """The AoR of a URI for functions that have no reply to give. Raises ScriptError(code)."""
         try:
             return self.aor_rules.aor(uri)
         except Refused as refused:
-            raise ScriptError(f"failed to extract Address Of Record from <{uri}>: {refused}") from None
+            raise ScriptError(f"failed to extract Address Of Record from <{uri}>: {refused}", code) from None
 
     def newest(self, avps: dict[str, list[Value]], name: str | None) -> str:
         """Text of the newest value of an AVP, "" without one."""
@@ -171,9 +173,3 @@ class RegBase(Module):
 def is_current(contact: Any, now: int) -> bool:
     """Whether a contact has not expired (0: it never does)."""
     return contact.expires == 0 or contact.expires > now
-
-
-def uri_host_port(uri_text: str) -> tuple[str, int]:
-    """Host and port (default of its protocol) of a URI. Raises SipParseError."""
-    uri = parse_uri(uri_text)
-    return uri.host, uri.port_or_default

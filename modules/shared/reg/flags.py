@@ -21,7 +21,7 @@ class SaveFlags:
 
     __slots__ = (
         "memory_only", "no_reply", "socket_header", "path", "path_received", "force", "only_request_contacts", "max_contacts",
-        "min_expires", "max_expires", "match",
+        "min_expires", "max_expires", "match", "odd",
     )
 
     def __init__(self) -> None:
@@ -39,6 +39,8 @@ class SaveFlags:
         self.max_expires: int | None = None
         self.match: int | str | None = None
         """Matching mode of this call: 0, 1 or the name of a URI parameter. None: usrloc's."""
+        self.odd = ""
+        """A matching mode that does not exist."""
 
 
 class LookupFlags:
@@ -123,17 +125,18 @@ def parse_save_flags(text: str) -> SaveFlags:
             setattr(flags, _SAVE_NUMBERS[name.strip()], _number(name.strip(), value.strip()))
         elif equals and name.strip() == "matching-mode":
             flags.match = _matching_mode(value.strip())
+            flags.odd = value if flags.match is None else flags.odd
         else:
             raise ValueError(f"unknown flag <{word}>")
     return flags
 
 
-def _matching_mode(value: str) -> int | str:
-    if value in ("0", "1"):
-        return int(value)
-    if len(value) >= 3 and value[0] == "<" and value[-1] == ">":
-        return value[1:-1].strip().lower()
-    raise ValueError(f"matching-mode is 0, 1 or <name of a URI parameter>, not {value!r}")
+def _matching_mode(value: str) -> int | str | None:
+    """None for a mode that does not exist: OpenSIPS goes on with that of usrloc."""
+    if value[:1] in ("0", "1"):
+        return int(value[0])
+    name, end, _ = value[1:].partition(">")
+    return name.strip().lower() or None if value[:1] == "<" and end else None
 
 
 def _save_letters(text: str) -> list[str]:
@@ -183,7 +186,7 @@ def parse_lookup_flags(text: str) -> LookupFlags:
             value = value.strip()
             if len(value) < 3 or value[0] != "/" or value.find("/", 1) < 2:
                 raise ValueError("ua-filtering takes /regular expression/")
-            expression = value[1:value.rindex("/")]
+            expression = value[1:value.index("/", 1)]
         else:
             raise ValueError(f"unknown flag <{word}>")
     if expression is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -13,14 +14,22 @@ OTHER: Final = 16384
 """Any method without a bit of its own."""
 
 
+_ITEM: Final = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]*+")
+
+
 @lru_cache(maxsize=256)
-def read_methods(text: str) -> int:
-    """The mask of a comma list of methods."""
+def read_methods(text: str) -> int | None:
+    """The mask of a comma list of methods, None for a text that is none. An empty element counts as an unknown method, but
+    nothing behind the last comma is no element."""
     mask = 0
-    for name in text.split(","):
-        name = name.strip()
-        if name:
-            mask |= METHOD_BITS.get(name.upper(), OTHER)
+    items = text.strip(" \t\r\n").split(",")
+    if not items[-1].strip():
+        items.pop()
+    for item in items:
+        name = item.strip(" \t\r\n")
+        if _ITEM.fullmatch(name) is None:
+            return None
+        mask |= METHOD_BITS.get(name.upper(), OTHER)
     return mask
 
 

@@ -13,6 +13,7 @@ from engine.sip.headers import STAR, ContactValue, parse_contacts, parse_q
 from modules.shared.reg import push
 from modules.shared.reg.aor import USUAL_URI
 from modules.shared.reg.flags import PATH_NONE, SaveFlags
+from modules.shared.reg.methods import read_methods
 from modules.shared.reg.path import read_path
 from modules.shared.reg.refusals import (
     AOR_LENGTH,
@@ -159,6 +160,7 @@ class Reading:
                 self._want(uri, params or "", default, True)
                 return
         values: list[ContactValue] = []
+        first = -1
         try:
             if forced is not None:
                 values = parse_contacts(forced)
@@ -166,10 +168,13 @@ class Reading:
                 # Not msg.contacts: where the values stand in the message is of no interest here, and costs.
                 for at, name in enumerate(names):
                     if name == "contact":
-                        found = parse_contacts(msg.value(at))
-                        if not found:
+                        text = msg.value(at)
+                        found = parse_contacts(text)
+                        # Nothing behind a comma or semicolon: OpenSIPS refuses that.
+                        if not found or text.rstrip(BLANKS)[-1:] in (",", ";"):
                             raise Refused(BAD_CONTACT)
                         values += found
+                        first = len(values) if first < 0 else first
         except SipParseError:
             raise Refused(BAD_CONTACT) from None
         for value in values:
@@ -180,23 +185,29 @@ class Reading:
                     raise Refused(STAR_ALONE)
                 self.star = True
                 return
+            if not value.bracketed and ":" not in value.uri:
+                raise Refused(BAD_CONTACT)
             self._want(value.uri, value.params, default, False)
+        # As in OpenSIPS the first header has no limit: the tokens of push services may be long.
+        for item in self.wanted[first:] if first >= 0 else ():
+            if len(item.uri) > self.mod.max_contact_len or len(item.params.get("received", "")) > MAX_RECEIVED:
+                raise Refused(CONTACT_LENGTH)
 
     def _want(self, uri: str, params_text: str, default: int | None, readable: bool) -> None:
         """One Contact of the request."""
         mod = self.mod
         params = _params(params_text) if params_text else {}
-        if len(uri) > mod.max_contact_len or len(params.get("received", "")) > MAX_RECEIVED:
-            raise Refused(CONTACT_LENGTH)
         item = Wanted(uri, params)
         item.readable = readable
         item.lifetime = self.granted(params.get("expires"), default)
+        if item.lifetime and "methods" in params and read_methods(params["methods"]) is None:
+            raise Refused(BAD_MESSAGE)
         q = params.get("q")
         if not q:
             item.q = mod.default_q
         elif item.lifetime:
             try:
-                item.q = parse_q(q)
+                item.q = parse_q(_plain_q(q))
             except SipParseError:
                 raise Refused(BAD_Q) from None
         self.wanted.append(item)
@@ -232,9 +243,26 @@ class Reading:
 
 
 def _params(text: str) -> dict[str, str]:
-    """The parameters of a Contact by name in lower case, quotes around values removed; the first of a name counts."""
+    """The parameters of a Contact by name in lower case, quotes around values removed; the last of a name counts.
+
+    Raises Refused for "name=" without value and for nothing behind the last semicolon, as OpenSIPS does.
+    """
     found: dict[str, str] = {}
+    piece = ""
     for piece in split_params(text):
-        name, _, value = piece.partition("=")
-        found.setdefault(name.strip(BLANKS).lower(), unquote(value.strip(BLANKS)))
+        name, equals, value = piece.partition("=")
+        value = value.strip(BLANKS)
+        if equals and not value:
+            raise Refused(BAD_CONTACT)
+        found[name.strip(BLANKS).lower()] = unquote(value)
+    if not piece.strip(BLANKS):
+        raise Refused(BAD_CONTACT)
     return found
+
+
+def _plain_q(text: str) -> str:
+    """A q value as RFC 3261 spells it: blanks and zeros in front, and a lone point, are fine with OpenSIPS."""
+    text = text.lstrip(BLANKS)
+    while text[:1] == "0" and text[1:2].isdigit():
+        text = text[1:]
+    return "0" if text == "." else text

@@ -49,16 +49,18 @@ class Storing(Reading):
         record = self.record
         flag = FL_MEM if self.flags.memory_only else 0
         for victim in victims:
-            domain.delete(record, victim)
+            domain.delete(record, victim, True)
         for item in plan:
             contact = item.contact
             if contact is not None and item.lifetime == 0:
                 contact.flags = contact.flags & ~FL_MEM | flag
-                domain.delete(record, contact)
+                domain.delete(record, contact, True)
             elif contact is not None:
                 domain.update(record, contact, self._fields(item, self._replaces_uri(item)))
             else:
-                self._insert(item)
+                self._insert(item, record is not None)
+        if record is not None and not record.contacts:
+            domain.release(record)
         self._keep_connection()
 
     def _remove_all(self) -> None:
@@ -77,16 +79,26 @@ class Storing(Reading):
             item = self.wanted[0]
             if item.lifetime == 0:
                 return [], []
-            if not item.readable and not is_uri(item.uri):
-                raise Refused(INSERT_CONTACT)
+            self._check_new(item)
             return [item], []
         plan: list[Wanted] = []
         stored: list[Any] = record.contacts if record is not None else []
         current = [contact for contact in stored if contact.expires == 0 or contact.expires > self.now]
         count = len(current)
         fresh: set[str] = set()
+        seen: dict[int, int] = {}
         for item in self.wanted:
             contact = self._match(item) if record is not None else None
+            if contact is not None and len(self.wanted) > 1:
+                before = seen.get(contact.contact_id)
+                if before == 0:
+                    # Removed by a Contact in front of this one.
+                    contact = None
+                elif before and not self.mod.allow_dup_cseq:
+                    item.contact_id = contact.contact_id
+                    continue
+                else:
+                    seen[contact.contact_id] = item.lifetime
             if contact is not None:
                 item.contact_id = contact.contact_id
                 if not self._is_news(contact):
@@ -99,8 +111,7 @@ class Storing(Reading):
             elif item.lifetime == 0:
                 continue
             else:
-                if not item.readable and not is_uri(item.uri):
-                    raise Refused(INSERT_CONTACT)
+                self._check_new(item)
                 count += item.uri not in fresh
                 fresh.add(item.uri)
             plan.append(item)
@@ -119,6 +130,15 @@ class Storing(Reading):
             out = new[max(0, len(new) - excess + len(victims)):]
             plan = [item for item in plan if item not in out]
         return plan, victims
+
+    def _check_new(self, item: Wanted) -> None:
+        """Contact, and where calls to it go, must be URIs. Raises Refused."""
+        if not item.readable and not is_uri(item.uri):
+            raise Refused(INSERT_CONTACT)
+        if not self.path and (self.mod.received_avp is not None or "received" in item.params):
+            received = item.params.get("received") or self.mod.newest(self.ctx.avps, self.mod.received_avp)
+            if received and len(received) <= MAX_RECEIVED and not is_uri(received):
+                raise Refused(INSERT_CONTACT)
 
     def _match(self, item: Wanted) -> Any:
         record = self.record
@@ -160,14 +180,16 @@ class Storing(Reading):
             return False
         raise Refused(BAD_CSEQ)
 
-    def _insert(self, item: Wanted) -> None:
-        """Store a new contact, unless one before it in the same request was the same."""
+    def _insert(self, item: Wanted, known: bool) -> None:
+        """Store a new contact, unless one before it in the same request was the same: of a known AoR the first counts (the
+        second has a CSeq that was seen already), of a new one the last."""
         domain = self.domain
         if len(self.wanted) > 1:
             self.record = domain.get(self.aor)
             contact = self._match(item) if self.record is not None else None
             if contact is not None:
-                domain.update(self.record, contact, self._fields(item, self._replaces_uri(item)))
+                if not known or self.mod.allow_dup_cseq:
+                    domain.update(self.record, contact, self._fields(item, self._replaces_uri(item)))
                 item.contact, item.contact_id = contact, contact.contact_id
                 return
         item.contact = domain.insert(self.aor, self._new_fields(item))
@@ -199,7 +221,7 @@ class Storing(Reading):
         fields["expires"] = self.now + item.lifetime
         fields["q"] = item.q
         fields["flags"] = (FL_MEM if self.flags.memory_only else 0) | (FL_PN_ON if item.push == push.ON else 0)
-        fields["methods"] = read_methods(params["methods"]) if "methods" in params else self._allowed()
+        fields["methods"] = read_methods(params["methods"]) or 0 if "methods" in params else self._allowed()
         fields["instance"] = params.get("+sip.instance", "")
         if with_uri:
             fields["contact"] = item.uri
@@ -210,10 +232,11 @@ class Storing(Reading):
         return self._fields(item, True)
 
     def _allowed(self) -> int:
-        """The methods in Allow, all without one."""
+        """The methods in Allow, all without one or when it cannot be read."""
         if "allow" not in self.msg.names:
             return ALL_METHODS
-        return read_methods(",".join(self.msg.header_values("allow")))
+        mask = read_methods(",".join(self.msg.header_values("allow")))
+        return ALL_METHODS if mask is None else mask
 
     def _socket(self) -> Any:
         """The socket calls to the contact leave by: where the REGISTER came in, or the one an earlier server tells."""
