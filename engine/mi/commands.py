@@ -31,6 +31,15 @@ def clock_text(seconds: float) -> str:
     return time.strftime("%a %b ", moment) + f"{moment.tm_mday:2d} " + time.strftime("%H:%M:%S %Y", moment)
 
 
+_CORE_ORDER: Final = {name: i for i, name in enumerate((
+    "get_statistics list_statistics reset_statistics reset_all_statistics uptime version pwd arg which ps kill log_level xlog_level "
+    "log_level_filter log_mute_state shm_check cache_store cache_fetch cache_remove event_subscribe events_list subscribers_list "
+    "raise_event list_tcp_conns mem_pkg_dump mem_shm_dump mem_rpm_dump reload_routes sr_get_status sr_list_status sr_list_reports "
+    "sr_list_identifiers help list_blacklists check_blacklists check_blacklist add_blacklist_rule del_blacklist_rule tcp_trace"
+).split())}
+"""Where OpenSIPS lists the commands of its core; those of modules follow in the order of loading."""
+
+
 class ServerCommands(Module):
     """The commands."""
 
@@ -61,9 +70,9 @@ class ServerCommands(Module):
 
     @mi_command("which", help="lists the MI commands, or the parameters of one", recipes=[[], ["command"]])
     def which(self, command: str | None = None) -> list[Any]:
-        """Names in the order of loading; with a command its recipes."""
+        """Names, the core's first, then in the order of loading; with a command its recipes."""
         if command is None:
-            return list(self.server.mi.names())
+            return sorted(self.server.mi.names(), key=lambda name: _CORE_ORDER.get(name, len(_CORE_ORDER)))
         found = self.server.mi.command(command)
         if found is None:
             raise MiError(404, "unknown MI command")

@@ -42,8 +42,9 @@ class StatisticsCommands(Module):
 
     @mi_command("reset_statistics", help="sets statistics back to 0")
     def reset_statistics(self, statistics: list[str]) -> None:
-        """404 when none of the names is known; those that refuse keep their value."""
-        found = [item for name in statistics for item in select(self.server.stats, name)]
+        """404 when none of the names is known (a group is no name here); those that refuse keep their value."""
+        named = [self.server.stats.get(name) for name in statistics if ":" not in name]
+        found = [item for item in named if item is not None]
         if not found:
             raise MiError(404, "Statistics Not Found")
         for item in found:

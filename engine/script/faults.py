@@ -55,4 +55,6 @@ def parse_fault(part: str) -> ScriptFault:
 def note_fault(ctx: Context, part: str, error: SipParseError | None = None) -> None:
     """Log that a part of the message is broken and leave the fault for the error_route."""
     ctx.error = parse_fault(part)
+    if part == "r-uri":
+        ctx.server.stats.counter("core", "bad_URIs_rcvd").inc()
     ctx.server.log.error("bad %s in the message%s", part, f": {error.message}" if error is not None else "")

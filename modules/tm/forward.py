@@ -328,7 +328,6 @@ class Forwarding(Answers):
                 else:
                     branch.client = self._client(transaction, branch)
                     branch.client.start(self.server.now())
-                    self.uac_transactions.count += 1
                     return 1
             if len(branch.targets) < 2 or transaction.no_failover:
                 break

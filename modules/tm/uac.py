@@ -94,6 +94,7 @@ class Uac(Waiting):
         transaction.fr_inv_timeout = self.fr_inv_timeout
         transaction.no_failover = self.server.settings.disable_dns_failover
         self.table.add(transaction, None)
+        self.uac_transactions.count += 1
         ctx.transaction = transaction
         if CREATED in self._listeners:
             self._tell(CREATED, transaction, ctx)
