@@ -138,6 +138,10 @@ def parse_params(text: str) -> list[tuple[str, str | None]]:
     return found
 
 
+MAX_NUMBER: Final = 2**32 - 1
+"""The largest CSeq number there is in practice; RFC 3261 8.1.1.5 wants less than 2**31."""
+
+
 def capped_number(digits: str, most: int) -> int:
     """The number written by decimal digits, `most` when it is larger. However many digits there are, few are read."""
     significant = digits.lstrip("0")

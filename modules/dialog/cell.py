@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from engine.script.values import Value
+from engine.sip.grammar import MAX_NUMBER, capped_number
 from modules.dialog.api import UNCONFIRMED, DialogEvent
 
 # Flags of a dialog, with the numbers they have in the column `flags`.
@@ -86,6 +87,12 @@ class Leg:
         self.numbers: dict[str, int] | None = None
         """INVITEs it sent that got a new number: theirs -> ours, for their ACKs."""
         self.ping = PING_FINE
+
+    @property
+    def last_number(self) -> int:
+        """Number of the last request sent to it, to count on from; 0 when that is none."""
+        text = self.cseq
+        return capped_number(text, MAX_NUMBER) if text.isascii() and text.isdigit() else 0
 
 
 class Dialog:

@@ -357,7 +357,7 @@ class DialogFunctions(DialogVariables):
         for leg in dialog.legs[1:]:
             if leg.tag == wanted:
                 if not leg.gen:
-                    leg.gen = int(leg.cseq) if leg.cseq.isdigit() else 0
+                    leg.gen = leg.last_number
                 leg.gen += 1 if inc is None else inc
                 dialog.flags |= CSEQ_ENFORCE
                 return 1

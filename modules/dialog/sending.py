@@ -78,7 +78,7 @@ class DialogSending(DialogWithin):
     def next_number(self, leg: Leg) -> int:
         """The number of our next request to a leg; from now on we count."""
         if not leg.gen:
-            leg.gen = int(leg.cseq) if leg.cseq.isdigit() else 0
+            leg.gen = leg.last_number
         leg.gen += 1
         return leg.gen
 
@@ -129,7 +129,7 @@ class DialogSending(DialogWithin):
             return 0
         side = dialog.legs[number]
         if not side.gen:
-            side.gen = int(side.cseq) if side.cseq.isdigit() else 0
+            side.gen = side.last_number
         side.gen += step
         return side.gen
 
@@ -167,7 +167,7 @@ class DialogSending(DialogWithin):
             leg.gen += 1
             number = leg.gen + 1
         else:
-            number = (int(leg.cseq) if leg.cseq.isdigit() else 0) + 1
+            number = leg.last_number + 1
 
         def done(code: int, response: Response | None) -> None:
             if code >= 200:

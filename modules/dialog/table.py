@@ -8,36 +8,14 @@ Call-ID is asked only when there is none.
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from engine.transaction.key import from_reversed_hex, reversed_hex
 from modules.dialog.cell import Dialog
+from modules.shared.corehash import core_hash
 
 _WORD: Final = 0xFFFFFFFF
-
-
-def call_hash(call_id: str, size: int) -> int:
-    """Entry of a Call-ID in a table of that size (a power of 2): OpenSIPS' core_hash, big-endian words folded by v ^ v >> 3.
-    Characters are signed there."""
-    data = call_id.encode("latin-1", "replace")
-    whole = len(data) & ~3
-    total = 0
-    if call_id.isascii():
-        for (word,) in struct.iter_unpack(">I", data[:whole]):
-            total += word ^ (word >> 3)
-        rest = int.from_bytes(data[whole:], "big")
-    else:
-        signed = struct.unpack(f"{len(data)}b", data)
-        for at in range(0, whole, 4):
-            word = ((signed[at] << 24) + (signed[at + 1] << 16) + (signed[at + 2] << 8) + signed[at + 3]) & _WORD
-            total += word ^ (word >> 3)
-        rest = 0
-        for char in signed[whole:]:
-            rest = ((rest << 8) + char) & _WORD
-    total = (total + (rest ^ (rest >> 3))) & _WORD
-    return ((total + (total >> 11) + (total >> 13) + (total >> 23)) & _WORD) & (size - 1)
 
 
 def did_of(entry: int, ident: int) -> str:
@@ -75,7 +53,7 @@ class DialogTable:
 
     def make(self, call_id: str, from_uri: str, to_uri: str) -> Dialog:
         """A new dialog, already in the table."""
-        entry = call_hash(call_id, self.size)
+        entry = core_hash(call_id.encode("latin-1", "replace"), self.size)
         ident = self._next.get(entry)
         if ident is None:
             ident = random.getrandbits(31)

@@ -215,7 +215,7 @@ class DialogWithin(DialogCalls):
         legs = run.dialog.legs
         leg, source = legs[run.leg], legs[run.dialog.other(run.leg)]
         if not leg.gen:
-            leg.gen = int(leg.cseq) if leg.cseq.isdigit() else 0
+            leg.gen = leg.last_number
         leg.gen += 1
         run.number = msg.cseq_number or ""
         if msg.method == "INVITE":

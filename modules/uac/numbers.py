@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.sip.edits import Edits
+from engine.sip.grammar import capped_number
 from engine.sip.message import Message
 from modules.uac.names import current_text, put_text
 
@@ -25,7 +26,7 @@ def present_number(msg: Message, edits: Edits) -> tuple[int, bool] | None:
     if span is None:
         return None
     text, index = current_text(msg, edits, span)
-    return (int(text), index >= 0) if text.isdigit() else None
+    return (capped_number(text, MAX_NUMBER), index >= 0) if text.isdigit() else None
 
 
 def renumber(msg: Message, edits: Edits, number: int) -> bool:

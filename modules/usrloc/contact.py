@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
+from modules.shared.corehash import finished, mixed
 from modules.usrloc.api import ALL_METHODS, CS_NEW
 
 if TYPE_CHECKING:
@@ -29,24 +29,8 @@ _PLAIN: Final = frozenset(("contact", "callid", "cseq", "q", "flags", "cflags", 
 
 
 def aor_hash(aor: str) -> int:
-    """The 32-bit hash of OpenSIPS (its core_hash): big-endian words folded by v ^ v >> 3; characters are signed there."""
-    data = aor.encode("latin-1", "replace")
-    whole = len(data) & ~3
-    total = 0
-    if aor.isascii():
-        for (word,) in struct.iter_unpack(">I", data[:whole]):
-            total += word ^ (word >> 3)
-        rest = int.from_bytes(data[whole:], "big")
-    else:
-        signed = struct.unpack(f"{len(data)}b", data)
-        for at in range(0, whole, 4):
-            word = ((signed[at] << 24) + (signed[at + 1] << 16) + (signed[at + 2] << 8) + signed[at + 3]) & _WORD
-            total += word ^ (word >> 3)
-        rest = 0
-        for char in signed[whole:]:
-            rest = ((rest << 8) + char) & _WORD
-    total = (total + (rest ^ (rest >> 3))) & _WORD
-    return (total + (total >> 11) + (total >> 13) + (total >> 23)) & _WORD
+    """The 32-bit hash of OpenSIPS (its core_hash) of an AoR."""
+    return finished(mixed(aor.encode("latin-1", "replace")))
 
 
 def pack_contact_id(hashed: int, record_label: int, contact_label: int) -> int:
