@@ -34,7 +34,8 @@ class Maxfwd(Module):
 
     @function(REQUEST, max_value=positive)
     def mf_process_maxfwd_header(self, ctx: Context, max_value: int) -> int:
-        """Count down in place, so that every later reader sees the new number. 1 counted, 2 added with max_value (there was none), -1 it was 0: too many hops, -2 it is no number."""
+        """Count down in place, so that every later reader sees the new number. 1 counted, 2 added with max_value (there was
+        none), -1 it was 0: too many hops, -2 it is no number."""
         try:
             found = self._value(ctx)
         except SipParseError:

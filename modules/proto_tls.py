@@ -32,8 +32,9 @@ class ProtoTls(Tracing):
         """Make TLS usable; called when all parameters are set and no socket exists yet."""
         self.server.enable_protocol(
             "tls", default_port=self.tls_port, trace=self.traced, policy=self.tls_mgm.policy(),
-            check_reuse=bool(self.cert_check_on_conn_reusage), max_chunks=self.tls_max_msg_chunks, crlf_pingpong=bool(self.tls_crlf_pingpong), crlf_drop=bool(self.tls_crlf_drop),
-            is_async=bool(self.tls_async), max_queue=self.tls_async_max_postponed_chunks, handshake_ms=self.tls_handshake_timeout)
+            check_reuse=bool(self.cert_check_on_conn_reusage), max_chunks=self.tls_max_msg_chunks,
+            crlf_pingpong=bool(self.tls_crlf_pingpong), crlf_drop=bool(self.tls_crlf_drop), is_async=bool(self.tls_async),
+            max_queue=self.tls_async_max_postponed_chunks, handshake_ms=self.tls_handshake_timeout)
 
     @mi_command("tls_trace", help="shows or switches the tracing of connections", recipes=[[], ["trace_mode"]])
     def tls_trace(self, trace_mode: str | None = None) -> dict[str, str] | None:

@@ -267,8 +267,8 @@ def ack_for_failure(
 ) -> str:
     """The ACK to a negative reply (RFC 3261 17.1.1.3).
 
-    msg: the INVITE as sent, or the reply: what is copied is the same in both; request_uri, via, route_lines: those of the branch; reply_to: value of the reply's To;
-    headers: more lines (t_add_hdrs).
+    msg: the INVITE as sent, or the reply: what is copied is the same in both; request_uri, via, route_lines: those of the
+    branch; reply_to: value of the reply's To; headers: more lines (t_add_hdrs).
     """
     return _same_transaction(msg, "ACK", request_uri, via, route_lines, f"To: {reply_to}\r\n", headers, user_agent)
 
