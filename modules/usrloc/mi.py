@@ -120,7 +120,7 @@ class UsrlocMi:
 
     @mi_command("ul_dump", help="lists all tables, their AoRs and contacts; brief=1: without contacts")
     def mi_dump(self, brief: int = 0) -> dict[str, Any]:
-        """Tables in the order in which the script names them, AoRs in hash order."""
+        """Tables from the last to the first the script names, AoRs in hash order: as OpenSIPS lists them."""
         now = int(self.now())
         return {"Domains": [
             {
@@ -129,7 +129,7 @@ class UsrlocMi:
                     {"AOR": record.aor} if brief else self._record_object(record, now)
                     for record in domain.in_hash_order(self.slots)
                 ],
-            } for domain in self.domains.values()
+            } for domain in reversed(self.domains.values())
         ]}
 
     @mi_command("ul_flush", help="writes what the database has not got yet")
