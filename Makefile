@@ -2,7 +2,7 @@
 # make test   everything: unit tests, scenarios, the recordings of the reference
 # make docs   the pages of the modules from their declarations;  make coverage-report  how many real scripts run whole
 # make fast   compile the SIP room beside (build/fast), once after each change of it; make run and make bench do so when a C compiler is there
-# make check  lint and types;  make bench  CPU per REGISTER and per call;  make demo  a wake-up, message by message
+# make check  lint and types;  make bench  CPU per REGISTER and call, scripts, contacts (minutes);  make demo  a wake-up, message by message
 PYTHON ?= python3
 VENV := .venv
 OPENSIPS_LIKE_CORPUS ?= ../shared/corpus
@@ -62,6 +62,8 @@ fast: copy
 
 bench: $(STAMP) $(if $(filter yes,$(FAST_RUN)),copy)
 	@$(PY) -m tests.bench.run
+	@$(PY) -m tests.bench.bench_script
+	@$(PY) -m tests.bench.bench_scale
 
 demo: $(STAMP)
 	@$(VENV)/bin/opensips-like demo
