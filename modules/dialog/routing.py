@@ -19,7 +19,7 @@ class DialogRouting(DialogStorage):
     @function(REQUEST)
     def validate_dialog(self, ctx: Context) -> int:
         """1: the request fits its dialog; -1 its CSeq does not rise (an ACK's is not its INVITE's), -2 its remote target is not
-        the Contact of the leg, -3 its Route set is another, -4 no dialog."""
+        the Contact of the leg, -3 its Route set is another, -4 no dialog, or loose_route() has found no Route to follow."""
         dialog, to = self.get(ctx), self.leg_of(ctx)
         if dialog is None or not 0 <= to < len(dialog.legs):
             self.log.error("validate_dialog: the request belongs to no dialog")
@@ -38,6 +38,9 @@ class DialogRouting(DialogStorage):
                     return BAD_CSEQ
             if dialog.state <= EARLY or self.rr is None:
                 return 1
+            if leg.contact and not self.rr.followed(ctx):
+                self.log.error("validate_dialog: without loose_route() the remote target is not known")
+                return OTHER
             target, routes = self._remaining(ctx, msg)
         except SipParseError as error:
             self.log.error("validate_dialog: %s", error.message)

@@ -18,13 +18,15 @@ DOWNSTREAM, UPSTREAM = "downstream", "upstream"
 class RunState:
     """What rr knows of one request."""
 
-    __slots__ = ("params", "buffered", "removed")
+    __slots__ = ("params", "buffered", "removed", "followed")
 
     def __init__(self) -> None:
         self.params: str | None = None
         """Parameters of the own Route, None when none was consumed."""
         self.buffered: list[str] = []
         """add_rr_param() before record_route()."""
+        self.followed = False
+        """loose_route() has followed the Route set."""
         self.removed: set[int] = set()
         """Indexes of the routes that were taken out."""
 
@@ -79,6 +81,11 @@ class Rr(Module):
         """One parameter of the own Route."""
         text = self.params(ctx)
         return find_param(text, name) if text else None
+
+    def followed(self, ctx: Context) -> bool:
+        """Whether loose_route() has followed a Route set in this run."""
+        state = self._known_state(ctx)
+        return state is not None and state.followed
 
     def removed(self, ctx: Context) -> frozenset[int]:
         """Indexes of the routes taken out."""
@@ -272,6 +279,7 @@ class Rr(Module):
             ctx.new_edits().remove_values(ctx.msg, routes, sorted(state.removed))
 
     def _tell(self, ctx: Context, state: RunState) -> None:
+        state.followed = True
         for call in self._listeners:
             call(ctx, state.params or "")
 

@@ -416,6 +416,14 @@ def test_validate_and_fix_route() -> None:
         ]
 
 
+def test_validation_needs_loose_route() -> None:
+    """As in OpenSIPS: rr knows the remote target only after it has followed a Route set."""
+    inside = 'if (has_totag()) { match_dialog(); validate_dialog(); xlog("XL|$rm $retcode\\n"); t_relay(); exit; }'
+    with Phones(inside=inside) as server:
+        server.from_alice("INFO", server.call(), cseq=5)
+        assert server.xlog()[-1] == "INFO -4"
+
+
 # ---- for other modules
 
 def test_moments_are_told_in_order() -> None:
