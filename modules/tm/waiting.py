@@ -38,6 +38,8 @@ class Waiting(Requests):
         if ctx.kind == REQUEST and not transaction.updated:
             self._take_over(transaction, ctx)
             transaction.flags = ctx.flags
+            # Branches to come also have what the script does after this: it is taken over again when it ends.
+            transaction.updated = False
         return 1
 
     def _add_placeholder(self, transaction: Transaction, count: int | None, timeout: float, code: int) -> None:

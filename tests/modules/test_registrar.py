@@ -317,3 +317,24 @@ def test_matching_mode_that_does_not_exist_is_ignored() -> None:
             assert server.register(ONE, flags=f"matching-mode={mode}")[0] == 200
 
     with_server(test)
+
+
+def test_what_is_found_late_lists_the_stored_contacts() -> None:
+    def test(server: RegistrarServer) -> None:
+        assert server.register(f"{ONE};q=7") == (400, "P-Registrar-Error: Invalid q param in contact\r\n")
+        server.register(ONE)
+        for contact in (f"{ONE};q=7", f'{TWO};methods="A B"', f"{ONE}, <bob>"):
+            assert contact_line(server.register(contact)[1]) == f"{ONE};expires=600"
+
+    with_server(test)
+
+
+def test_refreshes_beyond_the_limit() -> None:
+    def test(server: RegistrarServer) -> None:
+        server.register(f"{ONE}, {TWO}")
+        assert server.register(ONE, flags="max-contacts=1")[0] == 503
+        assert server.register(f"{TWO};expires=0", flags="max-contacts=1")[0] == 200
+        server.register(f"{ONE}, {TWO}")
+        assert contact_line(server.register(TWO, flags="max-contacts=1, force-registration")[1]) == f"{TWO};expires=600"
+
+    with_server(test)

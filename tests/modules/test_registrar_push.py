@@ -356,3 +356,14 @@ def test_purr_timeout_and_repeat() -> None:
         assert server.registrar.stat_waiting() == 0
 
     push(test, pn_enable_purr=1, pn_timeout_code=3)
+
+
+@pytest.mark.parametrize(("params", "status"), [
+    (";pn-provider=apns;pn-param;pn-prid=b", 400), (";pn-provider=apns;pn-prid=b;pn-param=", 400), (";pn-param", 400),
+    (";pn-purr", 400), (";pn-provider=apns;pn-param=;pn-prid=b", 555),
+])
+def test_push_parameters_need_a_value(params: str, status: int) -> None:
+    def test(server: RegistrarServer) -> None:
+        assert server.register(f"<sip:bob@192.0.2.1{params}>")[0] == status
+
+    push(test)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SipParseError
 from engine.module import ConfigError
-from engine.sip.grammar import find_param, split_commas
+from engine.sip.grammar import split_commas
 from engine.sip.uri import SipUri, parse_uri, without_params
 from modules.shared.reg.refusals import BAD_CONTACT, PUSH_UNSUPPORTED, TOO_BRIEF, Refused
 from modules.usrloc.api import FL_PN_ON
@@ -44,6 +44,7 @@ MAX_NAME: Final = 40
 RFC_PARAMS: Final = ("pn-provider", "pn-prid", "pn-param")
 _NOBODY: Final[frozenset[str]] = frozenset()
 _PURR: Final = re.compile(r"([0-9a-f]{3})\.([0-9a-f]{5})\.([0-9a-f]{8})\Z", re.IGNORECASE)
+_PNS: Final = re.compile(r"\+sip\.pns[ \t]*=[ \t]*\"([^\"]+)\"", re.IGNORECASE)
 
 
 class Provider:
@@ -106,9 +107,9 @@ class Push:
         found = []
         for value in msg.header_values("feature-caps"):
             for item in split_commas(value):
-                name = find_param(item, "+sip.pns")
-                if name:
-                    found.append(name)
+                match = _PNS.search(item)
+                if match is not None:
+                    found.append(match[1])
         return frozenset(found)
 
     def judge(self, uri_text: str, lifetime: int, msg: Message) -> tuple[int, Provider | None]:
@@ -123,11 +124,16 @@ class Push:
         if not uri.params:
             return NONE, None
         params: dict[str, str | None] = {}
+        key = ""
         for key, value in uri.param_list:
             params.setdefault(key.lower(), value)
+        # Parameters that need a value: OpenSIPS cannot read a URI in which they have none.
+        for wanted in ("pn-prid", "pn-param", "pn-purr"):
+            if wanted in params and (params[wanted] is None or (not params[wanted] and wanted in ("pn-prid", key.lower()))):
+                raise Refused(BAD_CONTACT)
         prid = params.get("pn-prid")
-        if not prid and "pn-prid" in params:
-            raise Refused(BAD_CONTACT)
+        if params.get("pn-param") == "":
+            del params["pn-param"]
         name = params.get("pn-provider")
         if not name:
             return (LIST_ALL if "pn-provider" in params else NONE), None
@@ -138,7 +144,10 @@ class Push:
             return (NONE if missing else UPSTREAM), provider
         if provider is None:
             raise Refused(PUSH_UNSUPPORTED)
-        query = not any(wanted in params for wanted in match if wanted != "pn-provider")
+        # A parameter of one's own does not turn a query into a registration, unless only such are asked for.
+        telling = [wanted for wanted in match if wanted in ("pn-prid", "pn-param")] \
+            or [wanted for wanted in match if wanted != "pn-provider"]
+        query = not any(wanted in params for wanted in telling)
         if prid is None and lifetime == 0 and "pn-prid" in match and (self.mod.pn_remove_without_prid or not query):
             # RFC 8599 4.1.2: this is how a device ends push notification. OpenSIPS 3.6 takes the bare form for a query.
             return REMOVE, provider

@@ -30,6 +30,7 @@ from modules.shared.reg.refusals import (
     NO_TO,
     STAR_ALONE,
     STAR_EXPIRES,
+    Refusal,
     Refused,
 )
 from modules.usrloc.api import Udomain
@@ -53,7 +54,7 @@ _USUAL_CONTACT: Final = re.compile(rf' ?(?:"[^"\\]*+" ?)?<({USUAL_URI})>(?:;([^"
 class Wanted:
     """One Contact of a REGISTER: what the device wants, what it gets, which stored contact it means."""
 
-    __slots__ = ("uri", "params", "lifetime", "q", "push", "provider", "contact", "contact_id", "readable")
+    __slots__ = ("uri", "params", "lifetime", "q", "push", "provider", "contact", "contact_id", "readable", "fault")
 
     def __init__(self, uri: str, params: dict[str, str]) -> None:
         self.uri = uri
@@ -70,6 +71,8 @@ class Wanted:
         """Its id, known also when it is gone."""
         self.readable = False
         """Its URI is known to be one."""
+        self.fault: Refusal | None = None
+        """What is wrong with its q or methods: told when its turn comes to be stored, as OpenSIPS does."""
 
 
 class Reading:
@@ -201,7 +204,7 @@ class Reading:
         item.readable = readable
         item.lifetime = self.granted(params.get("expires"), default)
         if item.lifetime and "methods" in params and read_methods(params["methods"]) is None:
-            raise Refused(BAD_MESSAGE)
+            item.fault = BAD_MESSAGE
         q = params.get("q")
         if not q:
             item.q = mod.default_q
@@ -209,7 +212,7 @@ class Reading:
             try:
                 item.q = parse_q(_plain_q(q))
             except SipParseError:
-                raise Refused(BAD_Q) from None
+                item.fault = BAD_Q
         self.wanted.append(item)
 
     def granted(self, asked: str | None, default: int | None) -> int:

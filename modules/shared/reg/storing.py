@@ -79,6 +79,7 @@ class Storing(Reading):
             item = self.wanted[0]
             if item.lifetime == 0:
                 return [], []
+            self._check(item)
             self._check_new(item)
             return [item], []
         plan: list[Wanted] = []
@@ -114,9 +115,10 @@ class Storing(Reading):
                 self._check_new(item)
                 count += item.uri not in fresh
                 fresh.add(item.uri)
+            self._check(item)
             plan.append(item)
         excess = count - self.max_contacts if self.max_contacts else 0
-        if excess <= 0 or not any(item.lifetime and item.contact not in current for item in plan):
+        if excess <= 0 or not any(item.lifetime for item in plan):
             return plan, []
         if not self.flags.force:
             self.mod.log.info("too many contacts for AOR <%s>, max=%d", self.aor, self.max_contacts)
@@ -130,6 +132,12 @@ class Storing(Reading):
             out = new[max(0, len(new) - excess + len(victims)):]
             plan = [item for item in plan if item not in out]
         return plan, victims
+
+    @staticmethod
+    def _check(item: Wanted) -> None:
+        """q and methods must be readable. Raises Refused."""
+        if item.fault is not None and item.lifetime:
+            raise Refused(item.fault)
 
     def _check_new(self, item: Wanted) -> None:
         """Contact, and where calls to it go, must be URIs. Raises Refused."""
