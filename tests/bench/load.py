@@ -31,6 +31,8 @@ from typing import NamedTuple
 from tests.bench.run import FAST, HERE, NOBODY_ANSWERS, ROOT, answers, cpu_seconds, free_port, rss_mb, run_load, sipp
 
 AFTER_OVERLOAD = 5.0
+RECEIVE = "35000"
+"""Milliseconds a caller waits for a message: longer than any retransmission of the other side."""
 LINGER = 45.0
 """Seconds until the transactions of an overload are gone: timer B of those nobody answered, and the wait after it."""
 
@@ -79,7 +81,7 @@ class Bench:
         before, start = cpu_seconds(self.pid), time.monotonic()
         done = subprocess.run(
             sipp("uac.xml", f"127.0.0.1:{self.port}", "-s", "callee", "-m", str(calls), "-r", str(rate), "-l", "100000",
-                 "-p", str(free_port()), "-timeout", f"{60 + calls // rate * 3}s", *more),
+                 "-p", str(free_port()), "-recv_timeout", RECEIVE, "-timeout", f"{60 + calls // rate * 3}s", *more),
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
         wall = time.monotonic() - start
         good = int((re.findall(r"Successful call\s*\|\s*\d+\s*\|\s*(\d+)", done.stdout) or ["0"])[-1])
@@ -130,7 +132,7 @@ def overload(bench: Bench, args: argparse.Namespace) -> bool:
         warm = bench.call(200, 1000)
         capacity = args.capacity or int(warm.calls / warm.cpu)
         before = rss_mb(bench.pid)
-        heavy = bench.call(2 * capacity, 2 * capacity * 15, "-timeout", "40s")
+        heavy = bench.call(2 * capacity, 2 * capacity * 15)
     print(heavy.line("overload") + f" (offered {2 * capacity} calls/s)", flush=True)
     time.sleep(AFTER_OVERLOAD)
     with bench.phone():
@@ -139,7 +141,7 @@ def overload(bench: Bench, args: argparse.Namespace) -> bool:
     time.sleep(LINGER)
     left = rss_mb(bench.pid)
     with bench.phone():
-        again = bench.call(2 * capacity, 2 * capacity * 15, "-timeout", "40s")
+        again = bench.call(2 * capacity, 2 * capacity * 15)
     time.sleep(LINGER)
     second = rss_mb(bench.pid)
     print(f"memory     {before:.0f} MB before, {left:.0f} MB after, {second:.0f} MB after a second time ({again.failed} failed)")
