@@ -59,8 +59,10 @@ class MidRegistration(Registration):
         """Contacts it has accepted for which there is no room here any more."""
 
     def asked(self, item: Wanted) -> int:
-        """Lifetime of a contact that is asked for behind."""
-        return self.outgoing if item.lifetime and self.mode != MIRROR else item.lifetime
+        """Lifetime of a contact that is asked for behind; in mode 0 what the device asks for, our limits are no concern there."""
+        if self.mode == MIRROR:
+            return self.unlimited(item.params.get("expires"), self._expires_header())
+        return self.outgoing if item.lifetime else 0
 
     # ---- does it end here? ----
 

@@ -84,9 +84,13 @@ def rewrite(mod: MidRegistrar, registration: MidRegistration) -> None:
         edits.insert_late(value.start, text)
     if mod.mode and "expires" in msg.names:
         at = msg.names.index("expires")
-        if msg.value(at) != str(max(lifetimes)):
+        # It is all that mode 2 sends; in mode 1 it takes the first lifetime that differs from what the device was given.
+        news = [max(lifetimes)] if registration.mode == BY_AOR else [
+            lifetime for item, lifetime in zip(registration.wanted, lifetimes, strict=True) if item.lifetime != lifetime
+        ]
+        if news and msg.value(at) != str(news[0]):
             start = msg.value_start(at)
-            edits.replace(start, start + len(msg.raw_value(at)), f" {max(lifetimes)}")
+            edits.replace(start, start + len(msg.raw_value(at)), f" {news[0]}")
     if registration.judged and mod.push is not None:
         lines = mod.push.indication(registration.wanted, msg)
         if lines:

@@ -48,11 +48,11 @@ def test_mirror() -> None:
         assert server.stored() == [] and own(server) == []
 
 
-def test_limits_hold_behind_as_well() -> None:
+def test_limits_hold_for_the_device_only() -> None:
     with Middle(min_expires=100, max_expires=500) as server:
-        for asked, given in ((30, 100), (9000, 500), (300, 300)):
+        for asked, given in ((30, 30), (9000, 500), (300, 300)):
             passed, reply = server.through(PHONE, expires=asked)
-            assert (passed.header("Contact") or "").endswith(f";expires={given}")
+            assert (passed.header("Contact") or "").endswith(f";expires={asked}")
             assert (reply.header("Contact") or "").endswith(f";expires={given}")
 
 
@@ -245,6 +245,13 @@ def test_contact_line_of_several_devices_at_once() -> None:
         passed, _ = server.through(
             f"{PHONE};expires=0, {OTHER};expires=0", "Contact: <sip:third@127.0.0.1:5092>;expires=0", expires=600)
         assert passed.header("Expires") == "0" and server.stored() == []
+
+
+def test_expires_header_of_a_removal_by_parameter() -> None:
+    with Middle(mode=1) as server:
+        server.through(PHONE)
+        passed, _ = server.through(f"{PHONE};expires=0", expires=600)
+        assert passed.header("Expires") == "600" and (passed.header("Contact") or "").endswith(";expires=0")
 
 
 def test_gone_behind() -> None:

@@ -218,10 +218,7 @@ class Reading:
     def granted(self, asked: str | None, default: int | None) -> int:
         """Lifetime in seconds: that of the Contact, else of the header, else the default, within the limits; 0 removes."""
         mod = self.mod
-        if asked:
-            lifetime = capped_number(asked, _MAX_NUMBER) if asked.isdecimal() and asked.isascii() else mod.default_expires
-        else:
-            lifetime = mod.default_expires if default is None else default
+        lifetime = self.unlimited(asked, default)
         if lifetime == 0:
             return 0
         low, high = self.min_expires, self.max_expires
@@ -234,6 +231,12 @@ class Reading:
             if high:
                 lifetime = min(lifetime, high)
         return min(lifetime, 0x7FFFFFFF - self.now)
+
+    def unlimited(self, asked: str | None, default: int | None) -> int:
+        """The same as the device says it."""
+        if not asked:
+            return int(self.mod.default_expires) if default is None else default
+        return capped_number(asked, _MAX_NUMBER) if asked.isdecimal() and asked.isascii() else int(self.mod.default_expires)
 
     def judge(self) -> None:
         """What push notification says to each contact; nothing when the call names a matching mode."""
