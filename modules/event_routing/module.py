@@ -127,10 +127,10 @@ class EventRoutingModule(Module):
             if value is None:
                 continue
             key, equals, pattern = value.partition("=") if isinstance(value, str) else ("", "", "")
-            if not key.strip() or not equals or not pattern:
+            if not key or not equals or not pattern:
                 self.log.error("filter <%s> is not of the form key=value, discarding", value)
                 continue
-            found.append((key.strip(), pattern))
+            found.append((key, pattern))
         return found
 
     # ---- script functions ----

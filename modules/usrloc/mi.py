@@ -20,8 +20,10 @@ _INT_MAX: Final = 0x7FFFFFFF
 def parse_q(text: str) -> int:
     """A q value as thousandths; digits beyond the third are cut. Raises ValueError unless it is within 0 and 1."""
     whole, dot, rest = text.strip().partition(".")
-    if not (whole or rest) or not (whole or "0").isdigit() or (rest and not rest.isdigit()):
+    if not (whole or dot) or not (whole or "0").isdigit() or (rest and not rest.isdigit()):
         raise ValueError("not a q value")
+    if whole.lstrip("0") and rest.strip("0"):
+        raise ValueError("q value above 1")
     value = int(whole or "0") * 1000 + int((rest + "000")[:3])
     if value > 1000:
         raise ValueError("q value above 1")
@@ -151,7 +153,7 @@ class UsrlocMi:
         now = self.now()
         fields: dict[str, Any] = {
             "expires": int(now) + expires if expires else 0, "q": q_value, "flags": flags, "cflags": cflags,
-            "methods": min(methods, _INT_MAX), "callid": MI_CALLID, "user_agent": MI_USER_AGENT, "last_modified": now,
+            "methods": min(methods, _INT_MAX) & 0xFFFFFFFF, "callid": MI_CALLID, "user_agent": MI_USER_AGENT, "last_modified": now,
         }
         record = domain.get(name)
         found = domain.match(record, contact, "", 0) if record is not None else None

@@ -62,8 +62,9 @@ def test_any_pattern_can_be_read(pattern: str, text: str) -> None:
 def test_filters_of_an_avp() -> None:
     def test(server: PartServer, module: Any) -> None:
         ctx = Context(server, None, 1, None)
-        ctx.avps = {"f": ["aor=b?b", "nonsense", 5, "uri=sip:*=*", "=x"]}
-        assert module.filters(ctx, FILTER) == [("aor", "b?b"), ("uri", "sip:*=*")]
+        # A blank is part of the name: "aor " is a parameter no event has, so it does not count.
+        ctx.avps = {"f": ["aor=b?b", "nonsense", 5, "uri=sip:*=*", "=x", "aor = u"]}
+        assert module.filters(ctx, FILTER) == [("aor", "b?b"), ("uri", "sip:*=*"), ("aor ", " u")]
         assert sum("discarding" in line for line in server.lines) == 3
         with pytest.raises(ConfigError):
             module.filter_avp(Var(lambda ctx: None, None, "$var(f)", "var", "f"))

@@ -338,3 +338,17 @@ def test_refreshes_beyond_the_limit() -> None:
         assert contact_line(server.register(TWO, flags="max-contacts=1, force-registration")[1]) == f"{TWO};expires=600"
 
     with_server(test)
+
+
+def test_path_that_is_empty_broken_or_of_no_use() -> None:
+    def test(server: RegistrarServer) -> None:
+        strict = "path-strict"
+        assert server.register(ONE, "Path: \r\nSupported: path", flags=strict) == (200, f"Contact: {ONE};expires=600\r\n")
+        # A broken one is found late, a fetch and a removal of everything have nothing to be stored with.
+        assert contact_line(server.register(ONE, "Path: foo", flags=strict)[1]) == f"{ONE};expires=600"
+        path = "Path: <sip:p.example.com;lr>\r\nSupported: path"
+        assert "Path" not in server.register(None, path, expires=None, flags=strict)[1]
+        assert "Path" in server.register(ONE, path, flags=strict)[1]
+        assert "Path" not in server.register("*", path, expires=0, flags=strict)[1]
+
+    with_server(test)

@@ -219,7 +219,7 @@ def test_q_as_text(q: int, text: str) -> None:
         assert parse_q(text) == q
 
 
-@pytest.mark.parametrize("text", ["", "x", "1.001", "7", "-1", "0.5x"])
+@pytest.mark.parametrize("text", ["", "x", "1.001", "1.0001", "7", "-1", "0.5x"])
 def test_bad_q(text: str) -> None:
     with pytest.raises(ValueError):
         parse_q(text)

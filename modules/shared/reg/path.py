@@ -17,7 +17,7 @@ def read_path(msg: object, with_received: bool) -> tuple[str, str]:
     r2) the second entry is read. Raises Refused: too long, no URI, first hop no loose router.
     """
     values: list[str] = msg.header_values("path")  # type: ignore[attr-defined]
-    if not values:
+    if not any(values):
         return "", ""
     path = ",".join(values)
     if len(path) > MAX_LENGTH:

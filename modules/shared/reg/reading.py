@@ -142,7 +142,12 @@ class Reading:
         if len(aor) > mod.max_aor_len:
             raise Refused(AOR_LENGTH)
         if self.flags.path != PATH_NONE and "path" in msg.names:
-            self.path, self.path_received = read_path(msg, self.flags.path_received)
+            try:
+                self.path, self.path_received = read_path(msg, self.flags.path_received)
+            except Refused:
+                # Found late by OpenSIPS: such an answer shows what is stored.
+                self.listed = True
+                raise
 
     def _expires_header(self) -> int | None:
         """Seconds in the Expires header, None without one."""

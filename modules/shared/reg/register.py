@@ -32,7 +32,7 @@ class Registration(Storing):
             lines.append(f"Contact: {', '.join(contacts)}\r\n")
         if refusal is PATH_UNSUPPORTED:
             lines.append(f"Unsupported: path\r\nPath: {self.path}\r\n")
-        elif refusal is None and self.path and (
+        elif refusal is None and self.path and self.wanted and (
             self.flags.path == PATH_STRICT or (self.flags.path == PATH_LAZY and supports(msg, "path"))
         ):
             lines.append(f"Path: {self.path}\r\n")
