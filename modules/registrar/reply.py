@@ -43,15 +43,10 @@ def save_reply(mod: Registrar, ctx: Context, domain: Any, flags: Any, aor: str |
             for value in granted:
                 if value is STAR or not value.expires or not same_uri(value.uri, sent or first.uri):
                     continue
-                forced = f"<{first.uri}>;expires={value.expires}{_rest(first.params)}"
+                # Nothing else of the Contact is kept, as in OpenSIPS: no q, methods or +sip.instance.
+                forced = f"<{first.uri}>;expires={value.expires}"
                 if sent:
                     ctx.new_edits().replace(value.uri_start, value.uri_end, first.uri)
                 break
     registration = Registration(mod, ctx, request, domain, flags)
     return mod.register(registration, aor, forced, False)
-
-
-def _rest(params: str) -> str:
-    """Contact parameters besides expires, as they are to be kept (q, methods, +sip.instance ...)."""
-    kept = [piece for piece in params.split(";") if piece.strip() and piece.partition("=")[0].strip().lower() != "expires"]
-    return "".join([";" + piece for piece in kept])

@@ -233,7 +233,7 @@ def test_save_on_a_reply_takes_its_lifetime() -> None:
         reply.transaction = request.transaction
         assert server.registrar.save(reply, server.location) == 1
         contact = server.location.get("bob").contacts[0]
-        assert (contact.contact, contact.expires - server.usrloc.now(), contact.q) == ("sip:one@192.0.2.1", 90, 500)
+        assert (contact.contact, contact.expires - server.usrloc.now(), contact.q) == ("sip:one@192.0.2.1", 90, -1)
         assert f"Contact: {ONE};expires=90" in reply.new_edits().apply(reply.msg.text)
         assert server.replies.sent == []
 
