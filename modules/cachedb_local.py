@@ -81,16 +81,16 @@ class Collection:
         return new
 
     def counter(self, key: str) -> int | None:
-        """The value as a number, None when there is none. ScriptError: it is no number."""
+        """The value as a number, None when there is none. ScriptError with code -3: it is no number."""
         self.queries.count += 1
-        return self._number(key)
+        return self._number(key, -3)
 
-    def _number(self, key: str) -> int | None:
+    def _number(self, key: str, code: int = -1) -> int | None:
         value = self._value(key)
         if value is None:
             return None
         if not _NUMBER.match(value):
-            raise ScriptError(f"the value of {key} is not a number")
+            raise ScriptError(f"the value of {key} is not a number", code)
         return int(value)
 
     def raw_query(self, query: str, columns: int) -> list[list[Cell]]:

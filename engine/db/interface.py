@@ -91,7 +91,7 @@ class Connection(Protocol):
     async def query(
         self, table: str, columns: Sequence[str], where: Sequence[Where] = (), order: str = "", limit: int = 0,
     ) -> list[Row]:
-        """Rows of a table. columns empty: all. order: a column, "-" in front: descending."""
+        """Rows of a table. columns empty: all. order: columns ("a desc, b"; "-a" is "a desc")."""
 
     def query_all(self, table: str, columns: Sequence[str], order: str = "", size: int = 1000) -> AsyncIterator[list[Row]]:
         """All rows of a table, size at a time."""

@@ -67,14 +67,23 @@ class Sql:
     def select(
         self, table: str, columns: Sequence[str], where: Sequence[Where] = (), order: str = "", limit: int = 0,
     ) -> Statement:
-        """Rows of a table; columns empty: all, order: a column, "-" in front: descending, limit 0: none."""
+        """Rows of a table; columns empty: all, order: columns with commas between them, each descending with "-" in front or
+        "desc" behind it, limit 0: none."""
         values: list[Any] = []
         text = f"SELECT {self.names(columns) or '*'} FROM {self.name(table)}{self.conditions(where, values)}"
         if order:
-            text += f" ORDER BY {self.name(order.lstrip('-'))}" + (" DESC" if order.startswith("-") else "")
+            text += f" ORDER BY {', '.join([self._direction(part) for part in order.split(',')])}"
         if limit:
             text += f" LIMIT {int(limit)}"
         return Statement(text, values)
+
+    def _direction(self, part: str) -> str:
+        """One column of ORDER BY."""
+        column, _, word = part.strip().rpartition(" ")
+        if word.upper() in ("ASC", "DESC") and column:
+            return f"{self.name(column.strip())} {word.upper()}"
+        column = part.strip()
+        return self.name(column.lstrip("-")) + (" DESC" if column.startswith("-") else "")
 
     # ---------------------------------------------------------------- changing
 

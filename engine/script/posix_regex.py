@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-_CLASSES: Final[dict[str, str]] = {
+CLASSES: Final[dict[str, str]] = {
     "alpha": "A-Za-z", "digit": "0-9", "alnum": "A-Za-z0-9", "upper": "A-Z", "lower": "a-z", "space": r" \t\n\r\f\v",
     "blank": r" \t", "xdigit": "0-9A-Fa-f", "cntrl": r"\x00-\x1f\x7f", "print": r"\x20-\x7e", "graph": r"\x21-\x7e",
     "punct": r"!-/:-@\[-`{-~",
@@ -157,9 +157,9 @@ class _Translator:
                 name = text[at + 2:end]
                 at = end + 2
                 if mark == ":":
-                    if name not in _CLASSES:
+                    if name not in CLASSES:
                         raise ValueError(f"unknown class [:{name}:]")
-                    out.append(_CLASSES[name])
+                    out.append(CLASSES[name])
                 else:
                     out.append(_escaped(name))
                 continue

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.errors import ConfigError, ScriptError, SipParseError, TransportError
 from engine.module import Var
-from engine.script.context import ERROR, LOCAL, ONREPLY, Context
+from engine.script.context import BRANCH, ERROR, FAILURE, LOCAL, ONREPLY, Context
 from engine.script.faults import ASSERT, CRITICAL, ScriptFault, note_fault
 from engine.script.operators import place_of
 from engine.script.script import RouteFn, Script
@@ -28,7 +28,10 @@ IN_ERROR_ROUTE: Final = "error_route"
 MAX_DEPTH: Final = 100
 """Levels of routes, the top one included."""
 
+_KINDS: Final = {FAILURE: "failure_", ONREPLY: "onreply_", BRANCH: "branch_", LOCAL: "local_"}
 _LEVELS: Final = {"A": -3, "C": -2, "E": -1, "W": 1, "N": 2, "I": 3, "D": 4}
+NEVER: Final = 1 << 31
+"""A level that no threshold reaches."""
 
 
 def level_of(word: str) -> int | None:
@@ -117,17 +120,12 @@ class Runtime:
         return 1
 
     def xlog_level(self, value: Value) -> int:
-        """The level when it is a variable: a number, or a word. An unknown one is an error of the statement."""
+        """The level when it is a variable: a number; nothing is printed at one that does not exist. A text, also a word like
+        L_ERR, is an error of the statement."""
         number = number_of(value)
-        if number is not None:
-            return max(-3, min(4, number))
-        text = text_of(value) or ""
-        if text.lstrip("+-").isdigit():
-            return max(-3, min(4, int(text)))
-        level = level_of(text)
-        if level is None:
-            raise ScriptError(f"unknown xlog level {print_of(value)!r}")
-        return level
+        if number is None:
+            raise ScriptError(f"an xlog level in a variable is a number, not {print_of(value)!r}")
+        return number if number > 0 or -3 <= number < 0 else NEVER
 
     def trace(self, ctx: Context, kind: str, action: str, file: str, line: int) -> None:
         """The line of script_trace() for the statement that comes next: ctx.slots["script_trace"] is (level, print, info),
@@ -136,14 +134,14 @@ class Runtime:
         if wanted is None:
             return
         level, text, info = wanted
-        if level <= self.log.level:
+        if level <= self.log.level and level >= -3 and level != 0:
             self.log.write(
                 level, "core", "script_trace", f"[Script Trace][{file}:{line}][{info}][{kind} {action}] -> ({text(ctx)})",
             )
 
     def plain_log(self, level: int, text: str) -> int:
         """log(level, text)."""
-        if level <= self.log.level:
+        if level <= self.log.level and level >= -3 and level != 0:
             self.log.write(level, "core", "log", text)
         return 1
 
@@ -177,10 +175,11 @@ class Runtime:
         return code
 
     def entry(self, body: RouteFn, title: str) -> RouteFn:
-        """A route as a top route: with a stack of its own."""
+        """A route as a top route: with a stack of its own. A resume route is of the kind of the route that called async()."""
+        kinds = _KINDS if title.startswith("route[") else {}
 
         def run(ctx: Context) -> int:
-            outer, ctx.route_stack = ctx.route_stack, [title]
+            outer, ctx.route_stack = ctx.route_stack, [kinds.get(ctx.kind, "") + title]
             code = body(ctx)
             ctx.route_stack = outer
             return code

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from engine.errors import ScriptError, TransportError
-from engine.script.context import EVENT, ONREPLY, REQUEST, STARTUP, TIMER, Context
+from engine.script.context import BRANCH, EVENT, FAILURE, LOCAL, REQUEST, STARTUP, TIMER, Context
 from engine.script.runtime import Runtime
 from engine.workers import in_worker
 
 WITHOUT_REQUEST: Final = EVENT | TIMER | STARTUP
+WITHIN_TRANSACTION: Final = BRANCH | FAILURE | LOCAL
 TIMED_OUT: Final = -2
 """$rc of a resume route when the timeout of async() ended the wait."""
 
@@ -41,6 +42,8 @@ class Suspension:
         if hook is None:
             self.runtime.log.error("async() needs the module tm, which is not loaded")
             return 0
+        if ctx.kind & WITHIN_TRANSACTION:
+            return self._start_within_transaction(ctx, call, args, route, timeout)
         state = hook.suspend(ctx)
         if state == 0:
             return 0  # a retransmission
@@ -54,7 +57,7 @@ class Suspension:
         if not inspect.isawaitable(result):
             hook.resumed(ctx)
             return self._resume_here(ctx, route, code_of(result))
-        if not ctx.kind & (REQUEST | ONREPLY) or getattr(ctx.msg, "method", "") == "ACK":
+        if getattr(ctx.msg, "method", "") == "ACK":
             # Nobody could pick the run up again: wait here, in this worker.
             code = self._wait_here(ctx, result, timeout)
             hook.resumed(ctx)
@@ -62,7 +65,20 @@ class Suspension:
         self.server.spawn(self._finish(ctx, hook, result, route, timeout), f"async {route}")
         return 0
 
-    def _start_without_request(self, ctx: Context, call: Callable[..., Any], args: tuple[Any, ...], route: str, timeout: int) -> int:
+    def _start_within_transaction(
+        self, ctx: Context, call: Callable[..., Any], args: tuple[Any, ...], route: str, timeout: int,
+    ) -> int:
+        """async() in a branch, failure or local route: the transaction waits for their end, so the wait is theirs."""
+        try:
+            result = call(*args)
+        except Exception as error:
+            result = self.runtime.fault(ctx, error)
+        code = self._wait_here(ctx, result, timeout) if inspect.isawaitable(result) else code_of(result)
+        return self._resume_here(ctx, route, code)
+
+    def _start_without_request(
+        self, ctx: Context, call: Callable[..., Any], args: tuple[Any, ...], route: str, timeout: int,
+    ) -> int:
         """async() where there is no request and so no transaction: event, timer and startup routes."""
         try:
             result = call(*args)

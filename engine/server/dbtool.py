@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.db.tables import GROUPS, TABLES
 from engine.db.url import DbUrl, parse_db_url
 from engine.errors import ConfigError, DbError, UnknownName
 from engine.server.core import Server
+from engine.similar import nearest
 
 USAGE = """usage: opensips-like db create [--if-missing] [--with-NAME ...] URL
        opensips-like db migrate URL
@@ -55,8 +55,7 @@ def tables_of(names: list[str]) -> list[Table]:
         elif name in GROUPS:
             wanted += GROUPS[name]
         else:
-            near = difflib.get_close_matches(name, [*TABLES, *GROUPS], 1)
-            raise ConfigError(f"no table and no module {name!r} is known", hint=f"did you mean {near[0]}?" if near else "")
+            raise ConfigError(f"no table and no module {name!r} is known", hint=nearest(name, [*TABLES, *GROUPS]))
     return [VERSION_TABLE, *[TABLES[name] for name in dict.fromkeys(wanted)]]
 
 

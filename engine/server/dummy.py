@@ -7,11 +7,10 @@ from engine.sip.message import Message, parse_message
 _TEXT = (
     "DUMMY sip:user@dummy.com SIP/2.0\r\n"
     "Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKdummy\r\n"
-    "From: <sip:from@dummy.com>;tag=1\r\n"
     "To: <sip:to@dummy.com>\r\n"
+    "From: <sip:from@dummy.com>;tag=1\r\n"
     "Call-ID: dummy-1\r\n"
-    "CSeq: 1 DUMMY\r\n"
-    "Content-Length: 0\r\n\r\n"
+    "CSeq: 1 DUMMY\r\n\r\n"
 )
 
 

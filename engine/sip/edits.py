@@ -30,6 +30,8 @@ def apply_changes(text: str, changes: list[Change], start: int, end: int) -> str
         if begin > at:
             out.append(text[at:begin])
             at = begin
+        elif begin < at and begin < stop and insert:
+            continue  # the text that it would replace has been left out or replaced already
         if insert:
             out.append(insert)
         if stop > at:

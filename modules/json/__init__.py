@@ -27,6 +27,7 @@ LINK_ROUTES: Final = REQUEST | ONREPLY | FAILURE | BRANCH | LOCAL | STARTUP | TI
 _PLACE: Final = "\0json:"
 """In front of a document's name among the script's variables; no $var can be called so."""
 _NOTHING: Final = object()
+_MAX_READ: Final = 2**63 - 1
 
 
 def _step(value: Any, place: Any) -> Any:
@@ -103,6 +104,7 @@ class Json(Module):
         if kind is int:
             if -0x80000000 <= found <= 0x7FFFFFFF:
                 return found  # type: ignore[no-any-return]
+            found = min(found, _MAX_READ)
             return str(found) if self.enable_long_quoting else NumberText(wrap32(found), str(found))
         if found is _NOTHING or found is None:
             return None
@@ -187,7 +189,7 @@ class Json(Module):
         if text is None:
             raise ScriptError("trying to interpret a non-string value as JSON")
         try:
-            parsed = parse(text)
+            parsed = parse(text, lenient=True)
         except ValueError as error:
             self._put(ctx, path, _NOTHING)
             raise ScriptError(f"error parsing json: {error}") from None

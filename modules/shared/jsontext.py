@@ -7,12 +7,14 @@ own: latin-1, byte for byte, so a name in UTF-8 stays as it is.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 SPACED, COMPACT, PRETTY = 0, 1, 2
 """{ "a": 1 }, {"a":1}, or over several lines."""
 
-_MAX_INT: Final = 2**63 - 1
+_MIN_INT: Final = -(2**63)
+_MAX_INT: Final = 2**64 - 1
 
 
 class Real(str):
@@ -22,8 +24,8 @@ class Real(str):
 
 
 def _integer(text: str) -> int:
-    """An integer, cut to 64 bits as in the reference."""
-    return max(-_MAX_INT - 1, min(_MAX_INT, int(text))) if len(text) < 400 else (_MAX_INT if text[0] != "-" else -_MAX_INT - 1)
+    """An integer, cut to 64 bits (positive ones without a sign) as in the reference."""
+    return max(_MIN_INT, min(_MAX_INT, int(text))) if len(text) < 400 else (_MAX_INT if text[0] != "-" else _MIN_INT)
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=Real, parse_int=_integer, parse_constant=Real, strict=False)
@@ -50,9 +52,54 @@ def _own(value: Any) -> Any:
     return value
 
 
-def parse(text: str) -> Any:
-    """The value a text begins with; what follows it does not count. Raises ValueError."""
+_LENIENT: Final = re.compile(
+    r"""(\s+|/\*.*?\*/|//[^\n]*)|("(?:[^"\\]|\\.)*")|'((?:[^'\\]|\\.)*)'|([][{}:,])"""
+    r"""|(-?)0*(\d(?:[\d.eE+-])*)|(-?[A-Za-z]+)""", re.DOTALL,
+)
+_WORDS: Final = {"null": "null", "true": "true", "false": "false", "nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}
+
+
+def _strict(text: str) -> str:
+    """The JSON for what json-c understands besides: comments, single quotes, a comma behind the last member, leading zeros and
+    words in any case. Raises ValueError."""
+    made: list[str] = []
+    depth = at = 0
+    while at < len(text) and not (made and not depth):
+        found = _LENIENT.match(text, at)
+        if found is None:
+            raise ValueError(f"no JSON at {text[at:at + 20]!r}")
+        at = found.end()
+        space, double, single, sign, minus, number, word = found.groups()
+        if space is not None:
+            continue
+        if sign is None:
+            made.append(
+                double if double is not None else f'"{_QUOTE.sub(_escaped_quote, single)}"' if single is not None
+                else minus + number if number is not None else _WORDS.get(word.lower(), word),
+            )
+            continue
+        depth += (sign in "[{") - (sign in "]}")
+        if sign in "]}" and len(made) > 1 and made[-1] == "," and made[-2] not in "[{,:":
+            made.pop()
+        made.append(sign)
+    return " ".join(made)
+
+
+_QUOTE: Final = re.compile(r'\\.|"', re.DOTALL)
+
+
+def _escaped_quote(found: re.Match[str]) -> str:
+    return '\\"' if found[0] == '"' else found[0]
+
+
+def parse(text: str, lenient: bool = False) -> Any:
+    """The value a text begins with; what follows it does not count. lenient: also as json-c reads it. Raises ValueError."""
     text = text.lstrip(" \t\r\n")
+    if lenient:
+        try:
+            return parse(text)
+        except ValueError:
+            text = _strict(text)
     try:
         if text.isascii() and "\\u" not in text:
             return _DECODER.raw_decode(text)[0]

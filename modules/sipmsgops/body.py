@@ -28,7 +28,10 @@ class BodyFunctions:
 
     @function(MESSAGE_ROUTES, type=mime)
     def has_body(self, ctx: Context, type: str | None = None) -> bool:
-        """Has the message a body part of that MIME type? Without a type: true for every message, as in 3.6. 1 / -1."""
+        """Has the message a body part of that MIME type? A multipart type is that of the whole body. Without a type: true for
+        every message, as in 3.6. 1 / -1."""
+        if type is not None and type.startswith("multipart/"):
+            return mime_type(ctx.msg.header("content-type") or "") == type
         return type is None or any(part.mime == type for part in body_of(ctx).parts)
 
     @function(MESSAGE_ROUTES, type=mime)

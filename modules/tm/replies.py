@@ -344,10 +344,15 @@ class Replies(Forwarding):
 
     @staticmethod
     def _suspend_reply(ctx: Context) -> int:
-        """async() in a named onreply_route: the reply waits. 1; -1 when it belongs to no transaction."""
+        """async() in a named onreply_route: the reply waits. 1; -1 when it belongs to no transaction.
+
+        It goes on behind the first resume route; an async() in that one does not hold it any longer.
+        """
         if ctx.transaction is None or ctx.branch is None:
             return -1
-        run_state(ctx).suspended = _nothing
+        state = run_state(ctx)
+        if state.suspended is None:
+            state.suspended = _nothing
         return 1
 
     @staticmethod

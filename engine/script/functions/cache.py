@@ -53,7 +53,7 @@ class CacheFunctions(Module):
 
     @function(writable=("result",))
     def cache_counter_fetch(self, ctx: Context, cache: str, key: str, result: Var) -> int:
-        """The number of a key into a variable. 1; -2 when the key is unknown; -1 on errors."""
+        """The number of a key into a variable. 1; -2 when the key is unknown; -3 when its value is no number; -1 on errors."""
         found = self._do(ctx, cache, key, "counter")
         if found is None:
             return MISSING

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from engine.errors import ConfigError, ScriptError, UnknownName
 from engine.module import ALL_INDEXES, Var, pvar
-from engine.script.context import Context
+from engine.script.context import FAILURE, Context
 from engine.script.nodes import ConfigWarning
 from engine.script.nodes import Pos as Place
 from engine.script.transformations import Step, bind_step
@@ -370,23 +370,24 @@ def _chain(get: Getter, steps: list[Step]) -> Getter:
 
 
 def _request_context(ctx: Context) -> Context | None:
-    """The request: of this run, or of the transaction the reply belongs to, with what its branch changed."""
-    if ctx.msg.is_request:
-        return ctx if ctx.transaction is not None else None
+    """The request: of this run, or, in reply and failure routes, of the transaction as the request route left it; what branch and
+    failure routes change is not seen."""
     transaction = ctx.transaction
     if transaction is None:
         return None
+    if ctx.msg.is_request and ctx.kind != FAILURE:
+        return ctx
     branch = ctx.branch
+    source = getattr(transaction, "context", None)
     other = Context(ctx.server, ctx.script, ctx.kind, transaction.request)
-    other.ruri = getattr(branch, "uri", None) or transaction.request.request_uri
-    other.dst_uri = getattr(branch, "dst_uri", None)
+    other.ruri = getattr(transaction, "ruri", None) or transaction.request.request_uri
+    other.dst_uri = getattr(source, "dst_uri", None)
     other.path = getattr(branch, "path", None)
     other.send_socket = getattr(branch, "socket", None)
     other.branch_flags = getattr(branch, "flags", 0)
     other.flags = transaction.flags
-    other.avps = transaction.avps
+    other.avps = ctx.avps
     other.transaction, other.branch = transaction, branch
-    source = getattr(transaction, "context", None)
     if source is not None:
         other.socket, other.proto = source.socket, source.proto
         other.src_ip, other.src_port = source.src_ip, source.src_port

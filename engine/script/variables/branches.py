@@ -190,7 +190,7 @@ class BranchVariables(Module):
     """$branch, as scripts before 3.6 write it."""
 
     @pvar(
-        "branch", name="optional", parse_name=one_of(*branches.FIELDS),
+        "branch", name="optional", parse_name=one_of(*branches.FIELDS), text_only=True,
         deprecated="$msg.branch.uri and its kin, which count the Request-URI as branch 0",
     )
     def branch(self, ctx: Context, name: str | None, index: Any) -> Value:

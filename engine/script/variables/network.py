@@ -12,6 +12,8 @@ from engine.script.variables.common import PROTOCOLS, one_of, required_text
 from engine.transport.address import bracketed
 
 _FIELDS = ("ip", "port", "proto", "advertised_ip", "advertised_port", "tag", "anycast", "af")
+_NOWHERE = "0.0.0.0"
+"""Source of the dummy request."""
 _KINDS = {
     REQUEST: "request_route", FAILURE: "failure_route", ONREPLY: "onreply_route", BRANCH: "branch_route",
     ERROR: "error_route", LOCAL: "local_route", STARTUP: "startup_route", TIMER: "timer_route", EVENT: "event_route",
@@ -56,14 +58,16 @@ class NetworkVariables(Module):
 
     @pvar("socket_in", name="optional", parse_name=one_of(*_FIELDS))
     def socket_in(self, ctx: Context, name: str | None) -> Value:
-        """The socket the message came in on, or a field of it."""
-        return _field(ctx.socket, name)
+        """The socket the message came in on, or a field of it; NULL for the dummy request."""
+        return _field(ctx.socket if ctx.src_ip != _NOWHERE else None, name)
 
     @pvar("socket_out", name="optional", parse_name=one_of(*_FIELDS, "forced"), text_only=True)
     def socket_out(self, ctx: Context, name: str | None) -> Value:
         """The socket it leaves from: the forced one, else the one it came in on; (forced) only the forced one."""
         forced = ctx.send_socket
-        return _field(ctx.socket if forced is None and name != "forced" else forced, name)
+        if forced is None and name != "forced" and ctx.src_ip != _NOWHERE:
+            return _field(ctx.socket, name)
+        return _field(forced, name)
 
     @socket_out.setter
     def set_socket_out(self, ctx: Context, name: str | None, value: Value) -> None:

@@ -67,7 +67,7 @@ def test_a_retransmission_calls_nothing() -> None:
 def test_other_routes_wait_in_place() -> None:
     server, hook = with_hook()
     drive(server, "async(slow(3), late);", FAILURE)
-    assert server.seen == [("slow", 3), "late 3 kept <null> route[late]"]
+    assert server.seen == [("slow", 3), "late 3 kept <null> failure_route[late]"]
     assert server.tasks == []
 
 

@@ -83,3 +83,12 @@ def test_late_texts_are_made_when_the_message_leaves() -> None:
     assert edits.apply("xxyy") == "xxnowyy"
     plain = Edits()
     assert plain.leaving(None, None) is plain
+
+
+def test_a_replacement_inside_what_is_left_out_vanishes() -> None:
+    edits = Edits()
+    edits.remove(2, 8)
+    edits.replace(4, 6, "new")
+    edits.replace(5, 9, "over the end")
+    edits.insert(8, "+")
+    assert edits.apply("0123456789") == "01+89"

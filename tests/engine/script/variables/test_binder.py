@@ -120,9 +120,10 @@ def test_request_and_reply_contexts(kit: Kit) -> None:
     failed.reply = reply
     assert kit.var("$(<reply>rs)").get(failed) == 486
     answered = kit.run_on(make_reply(request, 180, "Ringing"), ONREPLY)
-    answered.transaction = branch_like(request=parse_message(request), flags=0, avps={"a": ["x"]})
+    answered.transaction = branch_like(request=parse_message(request), flags=0, ruri="sip:relayed@example.com")
+    answered.avps = {"a": ["x"]}
     answered.branch = branch_like(uri="sip:branch@example.com", dst_uri=None, flags=0)
-    assert kit.var("$(<request>ru)").get(answered) == "sip:branch@example.com"
+    assert kit.var("$(<request>ru)").get(answered) == "sip:relayed@example.com"
     assert kit.var("$(<request>avp(a))").get(answered) == "x"
     assert kit.var("$(<request>rm)").get(answered) == "INVITE"
 
