@@ -56,3 +56,10 @@ def test_all_tables_can_be_made_and_every_step_leads_to_todays_version() -> None
         assert step.after == TABLES[step.table].version
         for column in (*step.added, *step.changed):
             TABLES[step.table].column(column)
+
+
+@pytest.mark.parametrize(("order", "text"), [
+    ("a", '"a"'), ("-a", '"a" DESC'), ("a desc", '"a" DESC'), ("a ASC, b Desc ,-c", '"a" ASC, "b" DESC, "c" DESC'), ("a; drop", '"a; drop"'),
+])
+def test_order(order: str, text: str) -> None:
+    assert Sql().select("t", (), (), order).text == f'SELECT * FROM "t" ORDER BY {text}'
