@@ -47,7 +47,7 @@ class BlacklistCommands(Module):
         if rule.pattern:
             shown["Match"] = rule.pattern
         if found.expiring and rule.expires is not None:
-            shown["Expire"] = max(0, int(rule.expires - self.server.blacklists.clock()))
+            shown["Expire"] = max(0, round(rule.expires - self.server.blacklists.clock()))
         return shown
 
     def _list(self, found: Blacklist) -> dict[str, Any]:

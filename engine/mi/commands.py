@@ -195,8 +195,8 @@ class ServerCommands(Module):
             "Remote": f"{connection.ip}:{connection.port}", "Local": f"{connection.local_ip}:{connection.local_port}",
             "Lifetime": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(end)),
         }
-        ports = [connection.port, *connection.aliases]
-        shown["Alias port"] = ports[0] if len(ports) == 1 else ports
+        # OpenSIPS writes one member of this name per port; of those, readers of JSON keep the last.
+        shown["Alias port"] = connection.aliases[-1] if connection.aliases else connection.port
         return shown
 
     @mi_command("tcp_trace", help="shows or switches the tracing of TCP connections", recipes=[[], ["trace_mode"]])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import select
 import socket as system
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +27,9 @@ from engine.transport.address import local_address, one_form
 from engine.transport.sockets import E_SEND, Failed, ListenSocket, Receiver
 
 _READ: Final = 65536
+
+_LOCAL_MS: Final = 2
+"""How long a connection to this machine may take before it is waited for like any other."""
 
 CONNECTING: Final = "connecting"
 OPEN: Final = "open"
@@ -58,6 +62,16 @@ class TcpSettings:
     tos: int = 0
     handshake_timeout: float = 5.0
     """What TLS and WebSocket may take from the connection to the first message, in both directions together."""
+
+
+def _settled(sock: system.socket) -> int:
+    """What has become of a connection to this very machine: it is there or refused within a moment, and a refusal known now is
+    the caller's answer instead of a branch that fails later. EINPROGRESS when it takes longer after all."""
+    waiting = select.poll()
+    waiting.register(sock, select.POLLOUT)
+    if not waiting.poll(_LOCAL_MS):
+        return errno.EINPROGRESS
+    return sock.getsockopt(system.SOL_SOCKET, system.SO_ERROR)
 
 
 class Connection:
@@ -440,6 +454,8 @@ class TcpTransport:
             self._prepare(sock)
             sock.bind((socket.ip, 0))
             code = sock.connect_ex((ip, port))
+            if code == errno.EINPROGRESS and ip.startswith(("127.", "::1")):
+                code = _settled(sock)
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, errno.errorcode.get(code, str(code)))
         except (OSError, OverflowError) as error:

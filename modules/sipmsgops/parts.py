@@ -26,13 +26,15 @@ class Part:
 class Body:
     """The parts of a message's body while a run edits them (ctx.slots["sipmsgops"])."""
 
-    __slots__ = ("parts", "boundary", "mixed")
+    __slots__ = ("parts", "boundary", "mixed", "typed")
 
     def __init__(self, parts: list[Part], boundary: str, mixed: bool) -> None:
         self.parts = parts
         self.boundary = boundary
         self.mixed = mixed
         """It came as multipart."""
+        self.typed: tuple[int, int, str] | None = None
+        """The change that says its Content-Type; None while the received one holds."""
 
     def text(self) -> str:
         """The body as it goes on the wire."""
@@ -75,33 +77,30 @@ def unused_boundary(parts: list[Part]) -> str:
 
 def store(ctx: Context, body: Body) -> None:
     """Record the body's present state, and a Content-Type that fits it."""
-    msg = ctx.msg
     edits = ctx.new_edits()
-    had_type = msg.positions("content-type")
-    edits.replace_body(body.text())
-    if body.parts and (body.mixed or len(body.parts) > 1):
-        if not body.mixed:
-            body.mixed = True
-            body.boundary = unused_boundary(body.parts)
-            edits.replace_body(body.text())
-            _set_type(ctx, had_type, f"Content-Type: multipart/mixed;boundary={body.boundary}\r\n")
-    elif body.parts and not had_type:
-        _set_type(ctx, had_type, body.parts[0].headers)
+    if body.parts and not body.mixed and len(body.parts) > 1:
+        body.mixed = True
+        body.boundary = unused_boundary(body.parts)
+        _set_type(ctx, body, f"Content-Type: multipart/mixed;boundary={body.boundary}\r\n")
+    elif not body.mixed and body.parts and (body.typed is not None or not ctx.msg.has("content-type")):
+        _set_type(ctx, body, body.parts[0].headers)
     elif not body.parts:
-        _set_type(ctx, had_type, "")
+        body.mixed = False
+        _set_type(ctx, body, "")
+    edits.replace_body(body.text())
 
 
-def _set_type(ctx: Context, places: list[int], lines: str) -> None:
-    """Put these header lines in the place of Content-Type."""
+def _set_type(ctx: Context, body: Body, lines: str) -> None:
+    """Put these header lines in the place of Content-Type, and of what was put there before."""
     msg = ctx.msg
     edits = ctx.new_edits()
-    if places:
-        start, end = msg.span(places[0])
-        if not edits.is_removed(start, end):
-            edits.replace(start, end, lines)
-            return
-    if lines:
-        edits.insert(msg.headers_end, lines)
+    if body.typed is not None and body.typed in edits.changes:
+        edits.changes.remove(body.typed)
+    places = msg.positions("content-type")
+    start, end = msg.span(places[0]) if places else (msg.headers_end, msg.headers_end)
+    if places or lines:
+        body.typed = (start, end, lines)
+        edits.replace(start, end, lines)
 
 
 def current_sdp(ctx: Context) -> str | None:

@@ -51,3 +51,20 @@ def test_a_message_as_json() -> None:
     assert document["headers"]["X-A"] == ['a/"b"', "c"]
     assert "x-a" not in document["headers"]
     assert document["body"] == "one\ttwo"
+
+
+@pytest.mark.parametrize(("steps", "types", "body"), [
+    ('remove_body_part(); add_body_part("new", "text/x", "X-P: 1\\r\\n");', ["text/x", "1"], "new"),
+    ('remove_body_part(); add_body_part("a", "text/x"); remove_body_part(); add_body_part("b", "text/y");', ["text/y"], "b"),
+    ('add_body_part("a", "text/x"); remove_body_part("text/x");', ["text/plain"], None),
+    ("remove_body_part();", [], ""),
+])
+def test_one_content_type_whatever_was_removed_and_added(steps: str, types: list[str], body: str | None) -> None:
+    script = MODULES + f'route {{ {steps} $du = "sip:127.0.0.1:5099"; forward(); }}'
+    with Harness(script) as harness:
+        sent, = harness.send(make_request("MESSAGE", headers="Content-Type: text/plain\r\n", body="old"))
+        found = [line.partition(": ")[2] for line in sent.text.split("\r\n") if line.startswith(("Content-Type", "X-P"))]
+        if body is None:
+            assert len(found) == 2 and found[0].startswith("multipart/mixed")    # the header, and that of the part
+        else:
+            assert (found, sent.text.partition("\r\n\r\n")[2]) == (types, body)
