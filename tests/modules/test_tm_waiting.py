@@ -236,8 +236,8 @@ def test_mi_answers_and_cancels() -> None:
         assert server.sent[-1].first_line.startswith("CANCEL")
         with pytest.raises(MiError, match="No such transaction"):
             mi(server, "mi_cancel", "none", "1")
-        for bad, text in (((700, "x", ident), "Invalid reply code"), ((99, "x", ident), "Reply failed"), ((200, "x", "?"), "Invalid trans_id"),
-                          ((200, "x", "1.1"), "not found")):
+        for bad, text in (((700, "x", ident), "Invalid reply code"), ((99, "x", ident), "Reply failed"),
+                          ((200, "x", "?"), "Invalid trans_id"), ((200, "x", "1.1"), "not found")):
             with pytest.raises(MiError, match=text):
                 mi(server, "mi_reply", *bad, to_tag="t")
         assert mi(server, "mi_reply", 486, "Busy", ident, "mine", "X-A: 1", "") == "OK"

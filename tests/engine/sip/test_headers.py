@@ -53,7 +53,9 @@ def test_via_offsets_agree_on_both_paths() -> None:
     assert (bare.host_end, bare.end, bare.params) == (14, 14, "")
 
 
-@pytest.mark.parametrize("params", ["branch=;x", "x=", "rport=;branch=a", "rport =", 'x="open;branch=a', "x=<a>", "x=a(b)", "x:y=a", '"x"=a'])
+@pytest.mark.parametrize("params", [
+    "branch=;x", "x=", "rport=;branch=a", "rport =", 'x="open;branch=a', "x=<a>", "x=a(b)", "x:y=a", '"x"=a',
+])
 def test_loose_via_parameters(params: str) -> None:
     """What OpenSIPS takes though the grammar has no such thing."""
     assert parse_via(f" SIP/2.0/UDP h;{params}").params == params
