@@ -32,10 +32,11 @@ def clock_text(seconds: float) -> str:
 
 
 _CORE_ORDER: Final = {name: i for i, name in enumerate((
-    "get_statistics list_statistics reset_statistics reset_all_statistics uptime version pwd arg which ps kill log_level "
-    "xlog_level log_level_filter log_mute_state shm_check cache_store cache_fetch cache_remove event_subscribe events_list subscribers_list "
-    "raise_event list_tcp_conns mem_pkg_dump mem_shm_dump mem_rpm_dump reload_routes sr_get_status sr_list_status "
-    "sr_list_reports sr_list_identifiers help list_blacklists check_blacklists check_blacklist add_blacklist_rule del_blacklist_rule tcp_trace"
+    "get_statistics list_statistics reset_statistics reset_all_statistics uptime version pwd arg which ps kill "
+    "log_level xlog_level log_level_filter log_mute_state shm_check cache_store cache_fetch cache_remove "
+    "event_subscribe events_list subscribers_list raise_event list_tcp_conns mem_pkg_dump mem_shm_dump mem_rpm_dump "
+    "reload_routes sr_get_status sr_list_status sr_list_reports sr_list_identifiers help list_blacklists "
+    "check_blacklists check_blacklist add_blacklist_rule del_blacklist_rule tcp_trace"
 ).split())}
 """Where OpenSIPS lists the commands of its core; those of modules follow in the order of loading."""
 
