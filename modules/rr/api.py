@@ -28,3 +28,6 @@ class Rr(Protocol):
 
     def register(self, call: Callable[[Context, str], None]) -> None:
         """Be told when loose_route() has followed a route set: call(ctx, parameters of the own Route)."""
+
+    def followed(self, ctx: Context) -> bool:
+        """Whether loose_route() has followed a route set in this run."""

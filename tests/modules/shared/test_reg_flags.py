@@ -34,11 +34,17 @@ def test_save_flags(names: str, letters: str, expected: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize("text", [
-    "", "x", "no-such", "max-contacts", "max-contacts=x", "c", "p9", "M", "M7", "matching-mode=7", "memory-only,",
+    "", "x", "no-such", "max-contacts", "max-contacts=x", "c", "p9", "memory-only,",
 ])
 def test_bad_save_flags(text: str) -> None:
     with pytest.raises(ValueError):
         parse_save_flags(text)
+
+
+@pytest.mark.parametrize("text", ["M", "M7", "matching-mode=7"])
+def test_a_matching_mode_that_does_not_exist_is_kept_for_the_log(text: str) -> None:
+    flags = parse_save_flags(text)
+    assert flags.match is None and flags.odd
 
 
 @given(st.text(max_size=30))
