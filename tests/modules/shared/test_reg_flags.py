@@ -41,10 +41,10 @@ def test_bad_save_flags(text: str) -> None:
         parse_save_flags(text)
 
 
-@pytest.mark.parametrize("text", ["M", "M7", "matching-mode=7"])
-def test_a_matching_mode_that_does_not_exist_is_kept_for_the_log(text: str) -> None:
+@pytest.mark.parametrize(("text", "odd"), [("M", ""), ("M7", "7"), ("matching-mode=7", "7")])
+def test_a_matching_mode_that_does_not_exist_is_kept_for_the_log(text: str, odd: str) -> None:
     flags = parse_save_flags(text)
-    assert flags.match is None and flags.odd
+    assert (flags.match, flags.odd) == (None, odd)
 
 
 @given(st.text(max_size=30))
