@@ -77,6 +77,10 @@ STATEMENTS = """
     if (!$var(none)) $var(j) = 0;
 """
 
+SIMPLEST = "".join(f"    $var(v{n}) = {n};\n" for n in range(10)) + "".join(
+    f"    if ($var(v{n}) == {n}) $var(w) = {n};\n" for n in range(4)) + '    $var(s) = "x"; $var(t) = $var(s);\n'
+"""Twenty again: sixteen assignments and four comparisons."""
+
 
 def long_script(lines: int) -> str:
     """A script of about so many lines."""
@@ -137,7 +141,8 @@ def main() -> None:
     print(f"load a script of {text.count(chr(10))} lines: {best(load):.2f} s")
     with Harness(text, preamble=False) as harness:
         print(f"reload its routes: {best(lambda: reload_routes(harness.server)):.2f} s")
-    print(f"a route of 20 simple statements: {cost(STATEMENTS, args.show):.2f} µs")
+    print(f"a route of 20 assignments and comparisons: {cost(SIMPLEST, args.show):.2f} µs")
+    print(f"a route of 20 lines of conditions, AVPs, texts and a switch: {cost(STATEMENTS, args.show):.2f} µs")
 
 
 if __name__ == "__main__":
