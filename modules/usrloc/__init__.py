@@ -65,6 +65,8 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
     hash_size = modparam(int, 9, max=16, help="exponent of the number of slots ul_dump goes through")
     nat_bflag = modparam(str, "", help="branch flag of contacts behind NAT")
     contact_refresh_timer = modparam(int, 0, help="raise E_UL_CONTACT_REFRESH before contacts with push notification expire")
+    contact_refresh_repeat = modparam(
+        int, 0, min=0, help="seconds after which that event comes again while the device has not registered, 0: never (not in OpenSIPS)")
     mi_dump_kv_store = modparam(int, 0, help="show key-value pairs in MI")
     latency_event_min_us = modparam(int, 0, help="least latency in microseconds for E_UL_LATENCY_UPDATE")
     latency_event_min_us_delta = modparam(int, 0, help="least change of the latency for E_UL_LATENCY_UPDATE")
@@ -323,6 +325,8 @@ class Usrloc(UsrlocMi, UsrlocKeys, UsrlocColumns, Module):
             record = domain.get(contact.aor)
             if record is not None and contact in record.contacts:
                 self.raise_refresh(domain, contact, "reg-refresh", "")
+                if self.contact_refresh_repeat and self._refresh is not None:
+                    self._refresh.again(contact, int(self.now()) + self.contact_refresh_repeat)
                 break
 
     def _in_slices(self, steps: Iterator[None]) -> None:

@@ -82,7 +82,7 @@ class Expiry:
 
 class Refresh:
     """When contacts with push notification are asked to register again: lead seconds before they expire, once for each
-    registration."""
+    registration, or again and again until they do (again())."""
 
     __slots__ = ("_seconds",)
 
@@ -97,6 +97,12 @@ class Refresh:
         # The second 0 means none.
         contact.refresh_due = max(1, contact.expires - lead)
         self._seconds.add(contact.refresh_due, contact)
+
+    def again(self, contact: Contact, second: int) -> None:
+        """Another event for the same registration, unless it has ended by then."""
+        if second < contact.expires:
+            contact.refresh_due = second
+            self._seconds.add(second, contact)
 
     @staticmethod
     def forget(contact: Contact) -> None:

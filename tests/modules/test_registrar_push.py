@@ -150,10 +150,24 @@ def test_a_secret_hides_the_contact_id() -> None:
         rules = server.registrar.push
         purr = rules.purr(0x123456789ABCDEF0)
         assert purr != "123.45678.9abcdef0"
-        assert rules.contact_id(purr.upper()) == 0x123456789ABCDEF0
-        assert rules.contact_id("somebody-elses") is None
+        assert rules.contact_ids(purr.upper()) == [0x123456789ABCDEF0]
+        assert rules.contact_ids("somebody-elses") == []
 
     push(test, pn_purr_secret="k")
+
+
+def test_a_purr_changes_and_old_ones_end() -> None:
+    def test(server: RegistrarServer) -> None:
+        rules = server.registrar.push
+        contact_id = (1 << 62) - 7
+        seen = []
+        for _ in range(8):
+            seen.append(rules.purr(contact_id))
+            server.pass_time(100)
+        assert len(set(seen)) == 8
+        assert [contact_id in rules.contact_ids(purr) for purr in seen] == [False] * 6 + [True] * 2
+
+    push(test, pn_purr_secret="k", pn_purr_lifetime=100)
 
 
 def test_optional_behaviour() -> None:

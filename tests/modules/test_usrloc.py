@@ -144,6 +144,29 @@ def test_expiry_removes_at_the_timer_and_a_refresh_in_time_saves() -> None:
     assert server.stats.get("usrloc:location-expires").count == 2
 
 
+def test_an_unanswered_refresh_event_comes_again() -> None:
+    server, module, table = usrloc(contact_refresh_timer=1, contact_refresh_repeat=30)
+    module.set_refresh_lead(100)
+    asyncio.run(module.child_init())
+    start = int(server.wall())
+    contact = add(server, table, "sip:b@h;pn-prid=x", expires=start + 110, flags=FL_PN_ON)
+
+    def count() -> int:
+        return sum(name == "E_UL_CONTACT_REFRESH" for name, _ in server.heard)
+
+    server.pass_time(11.2)
+    assert count() == 1
+    server.pass_time(30)
+    assert count() == 2
+    table.update(table.get("bob"), contact, {"expires": int(server.wall()) + 150, "flags": FL_PN_ON})
+    server.pass_time(40)
+    assert count() == 2
+    server.pass_time(12)
+    assert count() == 3
+    server.pass_time(200)
+    assert count() == 6
+
+
 def test_refresh_events_come_once_per_registration_before_expiry() -> None:
     server, module, table = usrloc(contact_refresh_timer=1)
     module.set_refresh_lead(100)

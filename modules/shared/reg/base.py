@@ -67,6 +67,10 @@ class RegBase(Module):
         str, None, multi=True, help="`webpush: pn-provider, pn-prid`: match parameters of one provider (not in OpenSIPS)",
     )
     pn_purr_secret = modparam(str, None, help="encrypt +sip.pnspurr so that nobody can guess it (not in OpenSIPS)")
+    pn_purr_lifetime = modparam(
+        int, 0, min=0, max=86400 * 365,
+        help="seconds after which a registration gets another PURR, with pn_purr_secret; old ones are good for two more (not in OpenSIPS)",
+    )
     pn_feature_caps_star = modparam(int, 0, help="1: Feature-Caps begins with `*;`, RFC 6809 (not in OpenSIPS)")
     pn_hide_params = modparam(int, 0, help="1: replies show pn- parameters of the own binding only (not in OpenSIPS)")
     pn_remove_without_prid = modparam(

@@ -6,7 +6,9 @@ the flag FL_PN_ON, is found again by the match parameters alone, and the answer 
 nearer to the device said in a Feature-Caps of its own that it serves the provider, this server keeps out of it.
 
 A PURR (proxy unique registration reference) is the contact id in hexadecimal, cut 3.5.8 by dots. With pn_purr_secret the id
-is encrypted first (a small Feistel cipher over its 64 bits), so that nobody can make one up or tell a neighbour's.
+is encrypted first (a small Feistel cipher over its 64 bits), so that nobody can make one up or tell a neighbour's. With
+pn_purr_lifetime it becomes another one from time to time (RFC 8599 6.2.1): the number of the period is part of the key, and
+calls that began with a PURR of one of the two periods before go on with it.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ MAX_NAME: Final = 40
 RFC_PARAMS: Final = ("pn-provider", "pn-prid", "pn-param")
 _NOBODY: Final[frozenset[str]] = frozenset()
 _PURR: Final = re.compile(r"([0-9a-f]{3})\.([0-9a-f]{5})\.([0-9a-f]{8})\Z", re.IGNORECASE)
+_PERIODS: Final = 3
+"""A PURR is good in its period and those behind it, so many together."""
 _PNS: Final = re.compile(r"\+sip\.pns[ \t]*=[ \t]*\"([^\"]+)\"", re.IGNORECASE)
 
 
@@ -240,37 +244,46 @@ class Push:
     # ---- PURR ----
 
     def purr(self, contact_id: int) -> str:
-        """The PURR of a contact."""
+        """The PURR of a contact, the one of this time."""
         secret = self.mod.pn_purr_secret
-        digits = f"{seal(contact_id, secret) if secret else contact_id:016x}"
+        digits = f"{seal(contact_id, secret, self._period()) if secret else contact_id:016x}"
         return f"{digits[:3]}.{digits[3:8]}.{digits[8:]}"
 
-    def contact_id(self, purr: str) -> int | None:
-        """The contact id a PURR means, None when it has not our form."""
+    def contact_ids(self, purr: str) -> list[int]:
+        """The contact ids a PURR may mean, one for each period whose PURRs are good; [] when it has not our form."""
         match = _PURR.match(purr)
         if match is None:
-            return None
+            return []
         number = int("".join(match.groups()), 16)
         secret = self.mod.pn_purr_secret
-        return unseal(number, secret) if secret else number
+        if not secret:
+            return [number]
+        period = self._period()
+        return [unseal(number, secret, one) for one in range(period, max(-1, period - _PERIODS), -1)]
+
+    def _period(self) -> int:
+        """Number of the present period; 0 when PURRs stay as they are."""
+        lifetime = self.mod.pn_purr_lifetime
+        return int(self.mod.server.wall()) // lifetime if lifetime else 0
 
 
-def _round(half: int, number: int, secret: str) -> int:
+def _round(half: int, number: int, secret: str, period: int) -> int:
     key = secret.encode("latin-1", "replace")[:64]
-    return int.from_bytes(hashlib.blake2b(bytes((number,)) + half.to_bytes(4, "big"), digest_size=4, key=key).digest(), "big")
+    text = bytes((number,)) + half.to_bytes(4, "big")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4, key=key, salt=period.to_bytes(8, "big")).digest(), "big")
 
 
-def seal(number: int, secret: str) -> int:
-    """A 64-bit number encrypted to another one."""
+def seal(number: int, secret: str, period: int = 0) -> int:
+    """A 64-bit number encrypted to another one, a different one in each period."""
     left, right = number >> 32 & 0xFFFFFFFF, number & 0xFFFFFFFF
     for step in range(6):
-        left, right = right, left ^ _round(right, step, secret)
+        left, right = right, left ^ _round(right, step, secret, period)
     return left << 32 | right
 
 
-def unseal(number: int, secret: str) -> int:
+def unseal(number: int, secret: str, period: int = 0) -> int:
     """The reverse of seal()."""
     left, right = number >> 32, number & 0xFFFFFFFF
     for step in range(5, -1, -1):
-        left, right = right ^ _round(left, step, secret), left
+        left, right = right ^ _round(left, step, secret, period), left
     return left << 32 | right

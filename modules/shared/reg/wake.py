@@ -194,8 +194,8 @@ class Wake:
             return -1
         if purr is None:
             return 2
-        contact_id = self.push.contact_id(purr)
-        found = mod.usrloc.by_contact_id(domain, contact_id) if contact_id is not None else None
+        known = (mod.usrloc.by_contact_id(domain, contact_id) for contact_id in self.push.contact_ids(purr))
+        found = next((one for one in known if one is not None), None)
         if found is None:
             mod.log.debug("pn-purr <%s> is none of ours or its contact is gone", purr)
             return 2
