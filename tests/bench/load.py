@@ -31,6 +31,8 @@ from typing import NamedTuple
 from tests.bench.run import FAST, HERE, NOBODY_ANSWERS, ROOT, answers, cpu_seconds, free_port, rss_mb, run_load, sipp
 
 AFTER_OVERLOAD = 5.0
+BUFFER = "4194304"
+"""Bytes of every socket's buffer: a pause of one of the three processes is not to lose datagrams on loopback."""
 RECEIVE = "35000"
 """Milliseconds a caller waits for a message: longer than any retransmission of the other side."""
 LINGER = 45.0
@@ -68,7 +70,7 @@ class Bench:
         run_load(sipp("register_one.xml", f"127.0.0.1:{self.port}", "-m", "1", "-s", "callee", "-p", str(self.phone_port)),
                  self.folder, 30)
         phone = subprocess.Popen(
-            sipp("uas.xml", "-p", str(self.phone_port), "-s", "callee", *more), cwd=self.folder, stdout=subprocess.DEVNULL,
+            sipp("uas.xml", "-p", str(self.phone_port), "-s", "callee", "-buff_size", BUFFER, *more), cwd=self.folder, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         try:
             yield
@@ -81,7 +83,7 @@ class Bench:
         before, start = cpu_seconds(self.pid), time.monotonic()
         done = subprocess.run(
             sipp("uac.xml", f"127.0.0.1:{self.port}", "-s", "callee", "-m", str(calls), "-r", str(rate), "-l", "100000",
-                 "-p", str(free_port()), "-recv_timeout", RECEIVE, "-timeout", f"{60 + calls // rate * 3}s", *more),
+                 "-p", str(free_port()), "-recv_timeout", RECEIVE, "-buff_size", BUFFER, "-timeout", f"{60 + calls // rate * 3}s", *more),
             cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, errors="replace")
         wall = time.monotonic() - start
         good = int((re.findall(r"Successful call\s*\|\s*\d+\s*\|\s*(\d+)", done.stdout) or ["0"])[-1])
@@ -93,7 +95,7 @@ def running(folder: str, compiled: bool) -> Iterator[Bench]:
     """The server on the benchmark's script."""
     port = free_port()
     cfg = Path(folder, "load.cfg")
-    cfg.write_text((HERE / "script.cfg").read_text().replace("@PORT@", str(port)).replace("@MPATH@", ""))
+    cfg.write_text(f"maxbuffer={BUFFER}\n" + (HERE / "script.cfg").read_text().replace("@PORT@", str(port)).replace("@MPATH@", ""))
     environment = {**os.environ, "PYTHONPATH": str(FAST if compiled else ROOT)}
     with open(Path(folder, "server.log"), "wb") as log:
         server = subprocess.Popen(
